@@ -1,0 +1,164 @@
+/* plan.h - the contract between compiler and runtime: plain data.
+ *
+ * The compiler fills a Plan, the runtime runs it, plan_text.c prints and
+ * parses it.  Every byte of every device is assigned here, before anything is
+ * loaded.  Memory: everything a Plan points to lives in plan->arena.
+ *
+ * Offsets are bytes from the start of the named region of a device.  Regions
+ * are allocated separately, each aligned to PLAN_ALIGN:
+ *   weights   file blocks, row after row as in the file
+ *   states    per-token states [context rows] and fixed states, zeroed at the
+ *             start of a sequence
+ *   scratch   values between kernels; lives for one step */
+#ifndef RUNTIME_PLAN_H
+#define RUNTIME_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/arena.h"
+#include "base/blocks.h"
+#include "base/err.h"
+
+enum { PLAN_ALIGN = 64, PLAN_MAX_RANK = 4 };
+
+/* A dimension: k, or k times a number known only at run time. */
+typedef enum {
+    SYM_ONE, /* plain k */
+    SYM_T,   /* tokens in this step */
+    SYM_R,   /* rows of the step whose logits are wanted */
+    SYM_C,   /* tokens in the sequence, this step included */
+    SYM_COUNT
+} Sym;
+
+typedef struct {
+    int64_t k;
+    Sym sym;
+} Dim;
+
+/* What a weight is for: rows of `sextet plan`. */
+#define PLAN_CLASSES(X)                                                        \
+    X(embedding) X(head) X(attention) X(deltanet) X(router) X(experts)         \
+    X(shared) X(dense) X(norms) X(other)
+typedef enum {
+#define X(name) WEIGHT_##name,
+    PLAN_CLASSES(X)
+#undef X
+    WEIGHT_CLASS_COUNT
+} WeightClass;
+extern const char *const weight_class_name[WEIGHT_CLASS_COUNT];
+
+typedef struct {
+    const char *name;    /* "host:0", "cuda:3" */
+    const char *kind;    /* "host", "cuda" */
+    int64_t capacity;    /* bytes the machine says it has */
+    int64_t reserve;     /* bytes kept for driver and system */
+    double bandwidth;    /* bytes per second, for the cost model */
+    int64_t weights, states, scratch; /* region sizes in bytes */
+} PlanDevice;
+
+/* One tensor of the file on one device (a tied table may stand twice). */
+typedef struct {
+    const char *tensor; /* name in the file */
+    BlockType type;
+    int rank;
+    int64_t ne[PLAN_MAX_RANK]; /* ne[0] contiguous */
+    WeightClass cls;
+    int device;
+    int64_t offset, bytes;
+} PlanWeight;
+
+typedef enum { STATE_PER_TOKEN, STATE_FIXED } StateKind;
+
+/* PER_TOKEN: `context` rows of `elems` values; FIXED: `elems` values once. */
+typedef struct {
+    const char *name; /* "keys[3]" */
+    StateKind kind;
+    BlockType type;
+    int64_t elems;
+    int device;
+    int64_t offset, bytes;
+} PlanState;
+
+/* A value that crosses kernels.  dim[0] is the slowest axis. */
+typedef struct {
+    const char *name;
+    BlockType type;
+    int rank;
+    Dim dim[PLAN_MAX_RANK];
+    int device;
+    int64_t offset, bytes; /* bytes at the largest T and R */
+} PlanBuffer;
+
+typedef enum { ARG_BUFFER, ARG_WEIGHT, ARG_STATE } ArgKind;
+typedef struct {
+    ArgKind kind;
+    int index;
+} PlanArg;
+
+typedef struct {
+    const char *name; /* symbol in the object code */
+    const char *text; /* the kernel as graph text (one `func`) */
+} PlanKernel;
+
+typedef enum { STEP_LAUNCH, STEP_COPY } StepKind;
+
+/* LAUNCH: arguments in the order of the kernel's inputs, then its results.
+ * COPY: arg[0] to arg[1], buffers of the same type on two devices. */
+typedef struct {
+    StepKind kind;
+    int kernel; /* LAUNCH */
+    int device; /* COPY: the destination's */
+    const char *note; /* names of the values made, for traces */
+    int n_args;
+    PlanArg *arg;
+} PlanStep;
+
+/* A named buffer that the runtime fills before, or reads after, a run. */
+typedef struct {
+    const char *name;
+    int buffer;
+} PlanPort;
+
+/* An entry point of the model text: "main", "draft". */
+typedef struct {
+    const char *name;
+    int n_inputs, n_outputs, n_taps, n_steps;
+    PlanPort *input, *output;
+    PlanPort *tap; /* "hidden[3]": probes asked for with --dump-hidden */
+    PlanStep *step;
+} PlanProgram;
+
+typedef struct {
+    Arena *arena;
+    const char *model; /* general.architecture */
+    int64_t context;   /* tokens the per-token states can hold */
+    int64_t batch;     /* largest T of a step */
+    int64_t outputs;   /* largest R of a step */
+    int n_devices, n_weights, n_states, n_buffers, n_kernels, n_programs;
+    PlanDevice *device;
+    PlanWeight *weight;
+    PlanState *state;
+    PlanBuffer *buffer;
+    PlanKernel *kernel;
+    PlanProgram *program;
+} Plan;
+
+void plan_free(Plan *p);
+
+/* plan_text.c: the two are inverse. */
+void plan_print(const Plan *p, FILE *f);
+Err *plan_parse(const char *text, Plan **out) MUST_USE;
+/* Offsets inside regions, no overlap of weights and states, argument indices
+ * and kinds in range: what a plan read from a file must satisfy. */
+Err *plan_verify(const Plan *p) MUST_USE;
+
+/* NULL if there is no such program / port. */
+const PlanProgram *plan_program(const Plan *p, const char *name);
+const PlanBuffer *plan_port(const Plan *p, const PlanPort *ports, int n,
+                            const char *name);
+
+int64_t dim_value(Dim d, int64_t tokens, int64_t outputs, int64_t context);
+
+#endif
