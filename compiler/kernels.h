@@ -1,0 +1,57 @@
+/* kernels.h - groups of a placed graph cut out as functions of their own.
+ *
+ * A kernel is a `func` whose parameters are, in order of first use, what its
+ * nodes read from outside (values as input nodes, weights as weight nodes,
+ * states as state nodes) and whose results are the values that others read.
+ * At run time its arguments are the parameters, then the results.  A result
+ * that is an append, or no result at all, lives in its state: append results
+ * are never results of a kernel (their readers take the state instead).
+ * VIEW and const nodes have no kernel; each kernel holds its own copies.
+ *
+ * What a back end must be able to compile: kernels of the classes below.  The
+ * fuse pass makes no others, kernels_verify() holds it to that.
+ *
+ *   row        ROW, EW and VIEW nodes.  All symbolic values share their leading
+ *              symbol (T or R), one work item is one row: everything for row t
+ *              is computed from row t of the parameters.  embed, rows and
+ *              append address whole rows of parameters instead.  Values without
+ *              a symbol (weights, constants) broadcast.
+ *   matmul     one or more matmul nodes reading the same parameter x ([T,K] or
+ *              [R,K], f32 or q8a), each weight a parameter, then EW nodes
+ *              whose values are [T,N] like the products they (indirectly)
+ *              read; other operands are parameters [T,N], [N], [T,1] or
+ *              scalars.  Products with different N are independent columns.
+ *   experts    the same for matmul_experts (one shared x and ids), values
+ *              [T,k,N]; other operands [T,k,N], [T,k,1], [N], scalars.
+ *   attention  one attention node, then EW nodes on [T,H,d] (or reshaped to
+ *              [T,H*d]) with parameters of that shape or scalars.
+ *   conv       one causal_conv1d, then EW nodes on [T,C] with parameters of that
+ *              shape, [C] or scalars.
+ *   delta      one delta_rule, then (rule delta_norm) ROW and EW nodes on
+ *              [T,Hv,dv], each row of dv from that head alone: rmsnorm with a
+ *              [dv] weight, EW with parameters [T,Hv,dv] or reshaped
+ *              [T,Hv*dv], scalars. */
+#ifndef COMPILER_KERNELS_H
+#define COMPILER_KERNELS_H
+
+#include "compiler/graph.h"
+
+typedef enum {
+    KERNEL_ROW, KERNEL_MATMUL, KERNEL_EXPERTS, KERNEL_ATTENTION, KERNEL_CONV,
+    KERNEL_DELTA, KERNEL_CLASS_COUNT
+} KernelClass;
+extern const char *const kernel_class_name[KERNEL_CLASS_COUNT];
+
+/* The class of a kernel function, decided by its one non-ROW op kind. */
+KernelClass kernel_class(const Graph *kernel);
+Err *kernel_verify(const Graph *kernel) MUST_USE;
+
+/* The argument list of group `k` in g: parameters, then results.  Arena
+ * memory; *n_params of them are parameters. */
+Err *kernel_args(Arena *a, const Graph *g, int k, Ref **args, int *n_args,
+                 int *n_params) MUST_USE;
+/* Group k as a function named `name` in `out`. */
+Err *kernel_outline(const Graph *g, int k, const char *name, Module *out,
+                    Graph **fn) MUST_USE;
+
+#endif
