@@ -97,6 +97,7 @@ typedef struct {
     const char *text; /* weight: tensor; state: name; call: callee; tap: name */
     int kernel;       /* index into group[], -1 none */
     int device;       /* -1 until placed */
+    int n_copies;     /* names "x.1".. made from this one */
 } Node;
 
 /* Nodes fused into one launch. */
@@ -122,8 +123,10 @@ typedef struct {
     Node *node;
     int n_results;
     Result *result;
-    int n_groups;
+    int n_groups, cap_groups;
     Group *group;
+    uint32_t n_slots; /* hash of names: graph_lookup() */
+    Ref *slot;
 } Graph;
 
 typedef struct {
@@ -139,6 +142,8 @@ Graph *module_find(const Module *m, const char *name); /* NULL */
 
 /* Appends; kernel and device start at -1.  The name is made unique. */
 Ref graph_add(Graph *g, Node n);
+/* The node of that name (no sigil), or REF_NONE. */
+Ref graph_lookup(const Graph *g, const char *name);
 void graph_add_result(Graph *g, const char *name, Ref r);
 int graph_add_group(Graph *g, const char *rule);
 /* Node for op with its arguments; type by infer_type.  The usual way to build. */

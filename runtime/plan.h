@@ -159,6 +159,12 @@ const PlanProgram *plan_program(const Plan *p, const char *name);
 const PlanBuffer *plan_port(const Plan *p, const PlanPort *ports, int n,
                             const char *name);
 
-int64_t dim_value(Dim d, int64_t tokens, int64_t outputs, int64_t context);
+/* The extent a dimension has in a step. */
+static inline int64_t dim_value(Dim d, int64_t tokens, int64_t outputs,
+                                int64_t context)
+{
+    int64_t by[SYM_COUNT] = {1, tokens, outputs, context};
+    return d.k * by[d.sym];
+}
 
 #endif

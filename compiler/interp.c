@@ -1,0 +1,299 @@
+#include "compiler/interp_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+
+typedef struct {
+    char *name;
+    float *w;  /* weights */
+    double *v; /* states */
+    int64_t n;
+} Stored;
+
+typedef struct {
+    int n, cap;
+    Stored *at;
+} Store;
+
+struct Interp {
+    const Module *m;
+    InterpWeights weights;
+    InterpTap tap;
+    int64_t context;
+    Store weight, state;
+};
+
+static void *must(void *p)
+{
+    if (!p)
+        abort();
+    return p;
+}
+
+/* ---- named weights and states ---- */
+
+static Stored *store_find(Store *s, const char *name)
+{
+    for (int i = 0; i < s->n; i++)
+        if (strcmp(s->at[i].name, name) == 0)
+            return &s->at[i];
+    return NULL;
+}
+
+static Stored *store_add(Store *s, const char *name, int64_t n)
+{
+    if (s->n == s->cap) {
+        s->cap = s->cap ? 2 * s->cap : 16;
+        s->at = must(realloc(s->at, sizeof *s->at * (size_t)s->cap));
+    }
+    Stored *t = &s->at[s->n++];
+    *t = (Stored){.name = must(strdup(name)), .n = n};
+    return t;
+}
+
+static void store_free(Store *s)
+{
+    for (int i = 0; i < s->n; i++) {
+        free(s->at[i].name);
+        free(s->at[i].w);
+        free(s->at[i].v);
+    }
+    free(s->at);
+}
+
+Interp *interp_new(const Module *m, InterpWeights weights, int64_t context)
+{
+    Interp *x = must(calloc(1, sizeof *x));
+    x->m = m;
+    x->weights = weights;
+    x->context = context;
+    return x;
+}
+
+void interp_free(Interp *x)
+{
+    if (!x)
+        return;
+    store_free(&x->weight);
+    store_free(&x->state);
+    free(x);
+}
+
+void interp_set_tap(Interp *x, InterpTap tap) { x->tap = tap; }
+
+void interp_reset(Interp *x)
+{
+    for (int i = 0; i < x->state.n; i++) {
+        Stored *s = &x->state.at[i];
+        memset(s->v, 0, sizeof *s->v * (size_t)s->n);
+    }
+}
+
+/* "blk.{i}.x" with the layer's number in it. */
+static void name_of(Buf *b, const char *pattern, int64_t index)
+{
+    const char *hole = strstr(pattern, "{i}");
+    buf_clear(b);
+    if (!hole)
+        buf_puts(b, pattern);
+    else
+        buf_printf(b, "%.*s%lld%s", (int)(hole - pattern), pattern,
+                   (long long)index, hole + 3);
+}
+
+/* ---- cells ---- */
+
+static void set_extents(const Frame *f, const Type *t, Cell *c)
+{
+    c->dtype = t->dtype;
+    c->rank = t->rank;
+    c->n = 1;
+    int64_t rows = f->step.past + f->step.tokens;
+    for (int i = 0; i < t->rank; i++) {
+        c->dim[i] =
+            dim_value(t->dim[i], f->step.tokens, f->step.outputs, rows);
+        c->n *= c->dim[i];
+    }
+    c->last = t->rank ? c->dim[t->rank - 1] : 1;
+}
+
+static Err *bind_weight(const Frame *f, const char *name, Cell *c)
+{
+    Interp *x = f->x;
+    Stored *s = store_find(&x->weight, name);
+    if (!s && !x->weights.load)
+        return err_new(ERR_INPUT, "no weights to take %s from", name);
+    if (!s) {
+        s = store_add(&x->weight, name, c->n);
+        s->w = must(calloc((size_t)c->n, sizeof *s->w));
+        Err *e = x->weights.load(x->weights.ctx, name, s->w, c->n);
+        if (e)
+            return e;
+    }
+    if (s->n != c->n)
+        return err_new(ERR_INPUT, "%s is used with two sizes", name);
+    c->w = s->w;
+    return NULL;
+}
+
+/* Per-token states have room for `context` rows, whatever this step sees. */
+static int64_t state_size(const Interp *x, const Cell *c, const Type *t)
+{
+    return t->rank && t->dim[0].sym == SYM_C
+               ? c->n / (c->dim[0] ? c->dim[0] : 1) * x->context
+               : c->n;
+}
+
+static Err *bind_state(const Frame *f, const char *name, Cell *c)
+{
+    int64_t n = state_size(f->x, c, &f->n->type);
+    Stored *s = store_find(&f->x->state, name);
+    if (!s) {
+        s = store_add(&f->x->state, name, n);
+        s->v = must(calloc((size_t)n, sizeof *s->v));
+    }
+    if (s->n != n)
+        return err_new(ERR_INPUT, "state %s is used with two sizes", name);
+    c->v = s->v;
+    return NULL;
+}
+
+static Err *bind_named(const Frame *f, int64_t index, Cell *c)
+{
+    Buf name = {0};
+    name_of(&name, f->n->text, index);
+    Err *e = f->n->op == OP_weight ? bind_weight(f, name.data, c)
+                                   : bind_state(f, name.data, c);
+    buf_free(&name);
+    return e;
+}
+
+/* ---- running ---- */
+
+static EvalFn *const eval[OP_COUNT] = {
+#define OP(name, min, max, kind, attrs, expr) [OP_##name] = EVAL_##kind,
+#define EVAL_SRC NULL
+#define EVAL_VIEW NULL
+#define EVAL_EW eval_elementwise
+#define EVAL_ROW NULL
+#define EVAL_MATMUL NULL
+#define EVAL_EXPERTS NULL
+#define EVAL_ATTENTION eval_attention
+#define EVAL_CONV eval_conv
+#define EVAL_DELTA eval_delta
+#define EVAL_COMM eval_copy
+#define EVAL_CALL NULL
+#include "compiler/ops.def"
+#undef OP
+};
+
+/* Ops whose kind has no evaluator of its own. */
+static EvalFn *const eval_row[OP_COUNT] = {
+    [OP_const] = eval_const,       [OP_reshape] = eval_copy,
+    [OP_slice] = eval_slice,       [OP_sum] = eval_sum,
+    [OP_mean] = eval_mean,         [OP_softmax] = eval_softmax,
+    [OP_rmsnorm] = eval_rmsnorm,   [OP_l2norm] = eval_l2norm,
+    [OP_rope] = eval_rope,         [OP_topk] = eval_topk,
+    [OP_take] = eval_take,         [OP_combine] = eval_combine,
+    [OP_concat] = eval_concat,     [OP_quantize] = eval_quantize,
+    [OP_embed] = eval_embed,       [OP_rows] = eval_rows,
+    [OP_append] = eval_append,     [OP_matmul] = eval_matmul,
+    [OP_matmul_experts] = eval_matmul_experts,
+    [OP_tap] = eval_copy,
+};
+
+static Err *run_graph(Interp *x, const Graph *g, InterpStep step, int64_t index,
+                      const InterpValue *params, InterpValue *results);
+
+static Err *run_call(Frame *f, const Cell *const *arg, Cell *y)
+{
+    InterpValue in[MAX_ARGS], out;
+    for (int i = 0; i < f->n->n_args; i++)
+        in[i] = (InterpValue){arg[i]->n, arg[i]->v};
+    const Graph *callee = module_find(f->x->m, f->n->text);
+    TRY(run_graph(f->x, callee, f->step, f->n->attr[ATTR_index].i, in, &out));
+    y->v = out.v;
+    y->owned = true;
+    return NULL;
+}
+
+/* Everything that is not a plain function of its arguments. */
+static Err *run_node(Frame *f, int64_t index, Cell *y)
+{
+    const Cell *arg[MAX_ARGS];
+    const Node *n = f->n;
+    for (int i = 0; i < n->n_args; i++)
+        arg[i] = &f->cell[n->arg[i]];
+    set_extents(f, &n->type, y);
+    if (n->op == OP_weight || n->op == OP_state)
+        return bind_named(f, index, y);
+    if (n->op == OP_call)
+        return run_call(f, arg, y);
+    if (n->op == OP_append) { /* the result is the state itself */
+        y->v = arg[1]->v;
+    } else {
+        y->v = must(calloc((size_t)y->n + 1, sizeof *y->v));
+        y->owned = true;
+    }
+    (eval[n->op] ? eval[n->op] : eval_row[n->op])(f, arg, y);
+    if (n->op == OP_tap && f->x->tap.tap)
+        f->x->tap.tap(f->x->tap.ctx, n->text, n->attr[ATTR_index].i, y->v,
+                      y->n);
+    return NULL;
+}
+
+static Err *bind_param(const Frame *f, Ref i, const InterpValue *p, Cell *c)
+{
+    const Node *n = &f->g->node[i];
+    set_extents(f, &n->type, c);
+    int64_t want = n->op == OP_state ? state_size(f->x, c, &n->type) : c->n;
+    if (p->n != want)
+        return err_new(ERR_INPUT, "@%s: parameter %s has %lld values, not %lld",
+                       f->g->name, n->name, (long long)p->n, (long long)want);
+    c->v = p->v;
+    return NULL;
+}
+
+static Err *run_nodes(Frame *f, int64_t index, const InterpValue *params)
+{
+    for (Ref i = 0; i < f->g->n_nodes; i++) {
+        f->n = &f->g->node[i];
+        TRY(i < f->g->n_params ? bind_param(f, i, &params[i], &f->cell[i])
+                               : run_node(f, index, &f->cell[i]));
+    }
+    return NULL;
+}
+
+static Err *run_graph(Interp *x, const Graph *g, InterpStep step, int64_t index,
+                      const InterpValue *params, InterpValue *results)
+{
+    Frame f = {.x = x, .g = g, .step = step};
+    f.cell = must(calloc(g->n_nodes + 1, sizeof *f.cell));
+    Err *e = run_nodes(&f, index, params);
+    for (int i = 0; i < g->n_results && !e; i++) {
+        const Cell *c = &f.cell[g->result[i].ref];
+        results[i].n = c->n;
+        results[i].v = must(malloc(sizeof(double) * (size_t)(c->n + 1)));
+        memcpy(results[i].v, c->v, sizeof(double) * (size_t)c->n);
+    }
+    for (Ref i = 0; i < g->n_nodes; i++)
+        if (f.cell[i].owned)
+            free(f.cell[i].v);
+    free(f.cell);
+    return e;
+}
+
+Err *interp_run(Interp *x, const char *graph, InterpStep step,
+                const InterpValue *params, InterpValue *results)
+{
+    const Graph *g = module_find(x->m, graph);
+    if (!g)
+        return err_new(ERR_INPUT, "the module has no graph @%s", graph);
+    if (step.past + step.tokens > x->context)
+        return err_new(ERR_LIMIT, "%lld tokens do not fit a context of %lld",
+                       (long long)(step.past + step.tokens),
+                       (long long)x->context);
+    return run_graph(x, g, step, 0, params, results);
+}

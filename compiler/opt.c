@@ -1,0 +1,66 @@
+/* opt.c - run named passes on graph text from standard input (tests use it):
+ *     opt [PASS...] < in > out
+ *
+ * Always: parse, print, parse again and compare, before and after each pass,
+ * so every test in the tree also tests that the text form is complete. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "compiler/pass.h"
+
+static char *text_of(Arena *a, const Module *m)
+{
+    char *buf = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&buf, &n);
+    if (!f)
+        abort();
+    module_print(m, f);
+    fclose(f);
+    char *s = arena_strndup(a, buf, n);
+    free(buf);
+    return s;
+}
+
+static Err *check_roundtrip(Arena *a, const Module *m)
+{
+    Module *again;
+    char *first = text_of(a, m);
+    TRY(module_parse(a, first, &again));
+    if (strcmp(first, text_of(a, again)) != 0)
+        return err_new(ERR_INPUT, "text form does not round-trip:\n%s", first);
+    return NULL;
+}
+
+static Err *opt(Arena *a, int n_passes, char **passes)
+{
+    Module *m;
+    char *text;
+    size_t n;
+    TRY(file_read_fd(a, STDIN_FILENO, "standard input", 64u << 20, &text, &n));
+    TRY(module_parse(a, text, &m));
+    TRY(check_roundtrip(a, m));
+    for (int i = 0; i < n_passes; i++) {
+        PassContext c = {.arena = a};
+        TRY(pass_run(passes[i], &c, &m));
+        TRY(module_verify(m));
+        TRY(check_roundtrip(a, m));
+    }
+    module_print(m, stdout);
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    Arena *a = arena_new();
+    Err *e = opt(a, argc - 1, argv + 1);
+    if (e)
+        printf("error: %s\n", err_text(e)); /* stdout: golden files hold it */
+    int rc = e != NULL;
+    err_free(e);
+    arena_free(a);
+    return rc;
+}
