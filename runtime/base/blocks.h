@@ -53,7 +53,8 @@ void block_quantize_q8a(const float *src, int64_t n, void *dst);
  * f32, f16, bf16, q8_0 or q4_0.  False if t is none of these.  q8_0: f16 scale
  * max|x|/127, codes rounded to nearest, ties away from zero, with the reciprocal of
  * the unrounded scale; q4_0: as the format's reference encoder (scale is the
- * value of largest magnitude / -8). */
+ * value of largest magnitude / -8).  In both, and in q8a, a block with a NaN or
+ * infinity gets the scale NaN: a fault may not be hidden by rounding it. */
 bool block_encode(BlockType t, const float *src, int64_t n, void *dst);
 
 /* IEEE half and bfloat16, exact both ways, round to nearest even down. */
