@@ -8,6 +8,9 @@ const char *const weight_class_name[WEIGHT_CLASS_COUNT] = {
 #undef X
 };
 
+const char *const sym_name[SYM_COUNT] = {
+    [SYM_ONE] = "", [SYM_T] = "T", [SYM_R] = "R", [SYM_C] = "C"};
+
 void plan_free(Plan *p)
 {
     if (p)
@@ -29,21 +32,4 @@ const PlanBuffer *plan_port(const Plan *p, const PlanPort *ports, int n,
         if (strcmp(ports[i].name, name) == 0)
             return &p->buffer[ports[i].buffer];
     return NULL;
-}
-
-int64_t dim_value(Dim d, int64_t tokens, int64_t outputs, int64_t context)
-{
-    switch (d.sym) {
-    case SYM_ONE:
-        return d.k;
-    case SYM_T:
-        return d.k * tokens;
-    case SYM_R:
-        return d.k * outputs;
-    case SYM_C:
-        return d.k * context;
-    case SYM_COUNT:
-        break;
-    }
-    return 0;
 }

@@ -4,7 +4,8 @@
  * parses it.  Every byte of every device is assigned here, before anything is
  * loaded.  Memory: everything a Plan points to lives in plan->arena.
  *
- * Offsets are bytes from the start of the named region of a device.  Regions
+ * Offsets are bytes from the start of the named region of a device and
+ * multiples of PLAN_ALIGN; `bytes` are exact, padding lies between.  Regions
  * are allocated separately, each aligned to PLAN_ALIGN:
  *   weights   file blocks, row after row as in the file
  *   states    per-token states [context rows] and fixed states, zeroed at the
@@ -48,6 +49,7 @@ typedef enum {
     WEIGHT_CLASS_COUNT
 } WeightClass;
 extern const char *const weight_class_name[WEIGHT_CLASS_COUNT];
+extern const char *const sym_name[SYM_COUNT]; /* "", "T", "R", "C" */
 
 typedef struct {
     const char *name;    /* "host:0", "cuda:3" */
@@ -109,7 +111,8 @@ typedef enum { STEP_LAUNCH, STEP_COPY } StepKind;
 typedef struct {
     StepKind kind;
     int kernel; /* LAUNCH */
-    int device; /* COPY: the destination's */
+    int device; /* where it runs; all arguments of a LAUNCH lie there, and
+                   arg[1] of a COPY */
     const char *note; /* names of the values made, for traces */
     int n_args;
     PlanArg *arg;
@@ -147,11 +150,15 @@ typedef struct {
 
 void plan_free(Plan *p);
 
-/* plan_text.c: the two are inverse. */
+/* plan_text.c (where the form is described) and plan_parse.c: the two are
+ * inverse.  Parsing checks the form only; follow it with plan_verify. */
 void plan_print(const Plan *p, FILE *f);
 Err *plan_parse(const char *text, Plan **out) MUST_USE;
-/* Offsets inside regions, no overlap of weights and states, argument indices
- * and kinds in range: what a plan read from a file must satisfy. */
+/* plan_verify.c: what the runtime relies on, whoever wrote the plan.  Sizes
+ * follow from types and shapes, offsets lie inside regions, weights and states
+ * do not overlap, indices and kinds are in range, the arguments of a step lie
+ * where it runs.  That a kernel's text fits the arguments of its launches is
+ * the compiler's to check. */
 Err *plan_verify(const Plan *p) MUST_USE;
 
 /* NULL if there is no such program / port. */
@@ -159,7 +166,8 @@ const PlanProgram *plan_program(const Plan *p, const char *name);
 const PlanBuffer *plan_port(const Plan *p, const PlanPort *ports, int n,
                             const char *name);
 
-/* The extent a dimension has in a step. */
+/* The extent a dimension has in a step; context: tokens in the sequence, this
+ * step included. */
 static inline int64_t dim_value(Dim d, int64_t tokens, int64_t outputs,
                                 int64_t context)
 {
