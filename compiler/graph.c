@@ -92,16 +92,7 @@ Module *module_new(Arena *a, const char *name)
     return m;
 }
 
-Graph *graph_new(Arena *a, GraphKind kind, const char *name)
-{
-    Graph *g = ARENA_NEW(a, Graph);
-    g->arena = a;
-    g->kind = kind;
-    g->name = name;
-    return g;
-}
-
-void module_append(Module *m, Graph *g)
+Graph *module_add(Module *m, GraphKind kind, const char *name)
 {
     if (m->n_graphs == m->cap) {
         int cap = m->cap ? 2 * m->cap : 8;
@@ -111,13 +102,11 @@ void module_append(Module *m, Graph *g)
         m->graph = more;
         m->cap = cap;
     }
+    Graph *g = ARENA_NEW(m->arena, Graph);
+    g->arena = m->arena;
+    g->kind = kind;
+    g->name = name;
     m->graph[m->n_graphs++] = g;
-}
-
-Graph *module_add(Module *m, GraphKind kind, const char *name)
-{
-    Graph *g = graph_new(m->arena, kind, name);
-    module_append(m, g);
     return g;
 }
 
@@ -142,7 +131,7 @@ static uint32_t name_hash(const char *s)
 static Ref *name_slot(const Graph *g, const char *name)
 {
     uint32_t mask = g->n_slots - 1, i = name_hash(name) & mask;
-    while (g->slot[i] != NO_REF &&
+    while (g->slot[i] != REF_NONE &&
            strcmp(g->node[g->slot[i]].name, name) != 0)
         i = (i + 1) & mask;
     return &g->slot[i];
@@ -158,14 +147,14 @@ static void names_rebuild(Graph *g)
         g->n_slots = want;
     }
     for (uint32_t i = 0; i < g->n_slots; i++)
-        g->slot[i] = NO_REF;
+        g->slot[i] = REF_NONE;
     for (uint32_t i = 0; i < g->n_nodes; i++)
         *name_slot(g, g->node[i].name) = i;
 }
 
 Ref graph_lookup(const Graph *g, const char *name)
 {
-    return g->n_slots ? *name_slot(g, name) : NO_REF;
+    return g->n_slots ? *name_slot(g, name) : REF_NONE;
 }
 
 /* "x", then "x.1", "x.2"...: a base seen before continues where it stopped,
@@ -174,12 +163,12 @@ static const char *name_unique(Graph *g, const char *name)
 {
     char text[160];
     Ref first = graph_lookup(g, name);
-    if (first == NO_REF)
+    if (first == REF_NONE)
         return name;
     int *next = &g->node[first].n_copies;
     do
         snprintf(text, sizeof text, "%.120s.%d", name, ++*next);
-    while (graph_lookup(g, text) != NO_REF);
+    while (graph_lookup(g, text) != REF_NONE);
     return arena_strndup(g->arena, text, strlen(text));
 }
 
