@@ -92,7 +92,16 @@ Module *module_new(Arena *a, const char *name)
     return m;
 }
 
-Graph *module_add(Module *m, GraphKind kind, const char *name)
+Graph *graph_new(Arena *a, GraphKind kind, const char *name)
+{
+    Graph *g = ARENA_NEW(a, Graph);
+    g->arena = a;
+    g->kind = kind;
+    g->name = name;
+    return g;
+}
+
+void module_append(Module *m, Graph *g)
 {
     if (m->n_graphs == m->cap) {
         int cap = m->cap ? 2 * m->cap : 8;
@@ -102,11 +111,13 @@ Graph *module_add(Module *m, GraphKind kind, const char *name)
         m->graph = more;
         m->cap = cap;
     }
-    Graph *g = ARENA_NEW(m->arena, Graph);
-    g->arena = m->arena;
-    g->kind = kind;
-    g->name = name;
     m->graph[m->n_graphs++] = g;
+}
+
+Graph *module_add(Module *m, GraphKind kind, const char *name)
+{
+    Graph *g = graph_new(m->arena, kind, name);
+    module_append(m, g);
     return g;
 }
 
@@ -131,7 +142,7 @@ static uint32_t name_hash(const char *s)
 static Ref *name_slot(const Graph *g, const char *name)
 {
     uint32_t mask = g->n_slots - 1, i = name_hash(name) & mask;
-    while (g->slot[i] != REF_NONE &&
+    while (g->slot[i] != NO_REF &&
            strcmp(g->node[g->slot[i]].name, name) != 0)
         i = (i + 1) & mask;
     return &g->slot[i];
@@ -147,14 +158,14 @@ static void names_rebuild(Graph *g)
         g->n_slots = want;
     }
     for (uint32_t i = 0; i < g->n_slots; i++)
-        g->slot[i] = REF_NONE;
+        g->slot[i] = NO_REF;
     for (uint32_t i = 0; i < g->n_nodes; i++)
         *name_slot(g, g->node[i].name) = i;
 }
 
 Ref graph_lookup(const Graph *g, const char *name)
 {
-    return g->n_slots ? *name_slot(g, name) : REF_NONE;
+    return g->n_slots ? *name_slot(g, name) : NO_REF;
 }
 
 /* "x", then "x.1", "x.2"...: a base seen before continues where it stopped,
@@ -163,12 +174,12 @@ static const char *name_unique(Graph *g, const char *name)
 {
     char text[160];
     Ref first = graph_lookup(g, name);
-    if (first == REF_NONE)
+    if (first == NO_REF)
         return name;
     int *next = &g->node[first].n_copies;
     do
         snprintf(text, sizeof text, "%.120s.%d", name, ++*next);
-    while (graph_lookup(g, text) != REF_NONE);
+    while (graph_lookup(g, text) != NO_REF);
     return arena_strndup(g->arena, text, strlen(text));
 }
 

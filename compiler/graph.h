@@ -21,6 +21,7 @@
 
 #include "base/arena.h"
 #include "base/blocks.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "runtime/plan.h"
 
@@ -85,7 +86,7 @@ typedef struct {
 } Type;
 
 typedef uint32_t Ref; /* node index */
-#define REF_NONE UINT32_MAX
+#define NO_REF UINT32_MAX
 
 typedef struct {
     Op op;
@@ -137,12 +138,15 @@ typedef struct {
 } Module;
 
 Module *module_new(Arena *a, const char *name);
+/* A graph that stands in no module yet, and its way into one. */
+Graph *graph_new(Arena *a, GraphKind kind, const char *name);
+void module_append(Module *m, Graph *g);
 Graph *module_add(Module *m, GraphKind kind, const char *name);
 Graph *module_find(const Module *m, const char *name); /* NULL */
 
 /* Appends; kernel and device start at -1.  The name is made unique. */
 Ref graph_add(Graph *g, Node n);
-/* The node of that name (no sigil), or REF_NONE. */
+/* The node of that name (no sigil), or NO_REF. */
 Ref graph_lookup(const Graph *g, const char *name);
 void graph_add_result(Graph *g, const char *name, Ref r);
 int graph_add_group(Graph *g, const char *rule);
@@ -167,6 +171,7 @@ static inline bool dim_equal(Dim a, Dim b)
     return a.k == b.k && a.sym == b.sym;
 }
 /* "f32[T,256]" */
+void type_print(const Type *t, Buf *b);
 const char *type_text(Arena *a, const Type *t);
 /* Product of all dims but those of symbols, and the symbol they scale with:
  * elements = k * sym.  At most one symbolic dim. */

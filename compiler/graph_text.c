@@ -21,6 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
+
 /* ---- print ---- */
 
 static void print_ref(const Graph *g, Ref r, FILE *f)
@@ -30,9 +32,10 @@ static void print_ref(const Graph *g, Ref r, FILE *f)
 
 static void print_type(const Type *t, FILE *f)
 {
-    Arena *a = arena_new();
-    fputs(type_text(a, t), f);
-    arena_free(a);
+    Buf b = {0};
+    type_print(t, &b);
+    fputs(b.data, f);
+    buf_free(&b);
 }
 
 static void print_attrs(const Node *n, FILE *f)
@@ -252,7 +255,7 @@ static Err *ref(Reader *r, Ref *out)
     TRY(sigil(r, &s));
     TRY(word(r, "a name", &w));
     *out = graph_lookup(r->g, w);
-    if (*out == REF_NONE || node_sigil(&r->g->node[*out]) != s)
+    if (*out == NO_REF || node_sigil(&r->g->node[*out]) != s)
         return err_new(ERR_INPUT, "line %d: no value %c%s", r->line, s, w);
     return NULL;
 }
@@ -261,7 +264,7 @@ static Err *name(Reader *r, char *s, const char **out)
 {
     TRY(sigil(r, s));
     TRY(word(r, "a name", out));
-    if (graph_lookup(r->g, *out) != REF_NONE)
+    if (graph_lookup(r->g, *out) != NO_REF)
         return err_new(ERR_INPUT, "line %d: the name %s stands twice", r->line,
                        *out);
     return NULL;

@@ -51,17 +51,22 @@ static void print_dim(Buf *b, Dim d)
         buf_printf(b, "%lld%c", (long long)d.k, name[d.sym]);
 }
 
+void type_print(const Type *t, Buf *b)
+{
+    buf_puts(b, t->dtype == TYPE_ANY ? "any" : block_info[t->dtype].name);
+    buf_puts(b, "[");
+    for (int i = 0; i < t->rank; i++) {
+        if (i)
+            buf_puts(b, ",");
+        print_dim(b, t->dim[i]);
+    }
+    buf_puts(b, "]");
+}
+
 const char *type_text(Arena *a, const Type *t)
 {
     Buf b = {0};
-    buf_puts(&b, t->dtype == TYPE_ANY ? "any" : block_info[t->dtype].name);
-    buf_puts(&b, "[");
-    for (int i = 0; i < t->rank; i++) {
-        if (i)
-            buf_puts(&b, ",");
-        print_dim(&b, t->dim[i]);
-    }
-    buf_puts(&b, "]");
+    type_print(t, &b);
     const char *text = arena_strndup(a, b.data, b.n);
     buf_free(&b);
     return text;

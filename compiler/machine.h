@@ -1,0 +1,32 @@
+/* machine.h - what the devices are: machine descriptions, models/machines/.
+ *
+ *     # six cards of one kind
+ *     device cuda * 6
+ *       memory    24 GiB       # what the card says it has
+ *       reserve   512 MiB      # driver and context
+ *       bandwidth 936 GB/s     # nominal; the cost model's bound
+ *     link 12.5 GB/s 10 us     # between any two devices
+ *
+ * Units: GiB MiB KiB B, GB/s, us.  One `device` line opens a group of equal
+ * devices. */
+#ifndef COMPILER_MACHINE_H
+#define COMPILER_MACHINE_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "runtime/plan.h"
+
+typedef struct {
+    const char *name;
+    int n_devices;
+    PlanDevice *device;    /* weights, states, scratch still 0 */
+    double link_bandwidth; /* bytes per second */
+    double link_latency;   /* seconds */
+} Machine;
+
+Err *machine_parse(Arena *a, const char *name, const char *text,
+                   Machine **out) MUST_USE;
+/* `n` devices of one kind with `capacity` bytes each. */
+Machine *machine_uniform(Arena *a, const char *kind, int n, int64_t capacity);
+
+#endif

@@ -1,0 +1,300 @@
+/* fuse.c - which nodes are one launch.
+ *
+ * Starts from one kernel a node and joins kernels by the rules of fuse.def as
+ * long as any applies.  A rule never makes a kernel that kernels.h does not
+ * allow, nor one that something would have to run in the middle of. */
+#include <string.h>
+
+#include "compiler/pass/fuse_int.h"
+
+typedef struct {
+    const Units *u;
+    int a, b; /* b reads a, or both stand beside each other */
+} Pair;
+
+/* ---- conditions ---- */
+
+static const Node *node_at(const Pair *p, Ref r) { return &p->u->g->node[r]; }
+
+static bool is_single(const Pair *p, int unit)
+{
+    Ref first = p->u->head[unit];
+    return p->u->next[first] == NO_REF;
+}
+
+static bool lines_up(const Type *x, const Type *y)
+{
+    if (x->rank == 0)
+        return true;
+    if (x->rank == 1)
+        return dim_equal(x->dim[0], y->dim[y->rank - 1]);
+    bool same = x->rank == y->rank;
+    for (int i = 0; same && i < y->rank; i++)
+        same = dim_equal(x->dim[i], y->dim[i]) ||
+               (i == y->rank - 1 && dim_equal(x->dim[i], dim_const(1)));
+    return same;
+}
+
+/* An operand of an epilogue: made here with the same shape, or from outside
+ * and lining up, in whole rows. */
+static bool operand_fits(const Pair *p, const Node *n, Ref r)
+{
+    const Node *x = node_at(p, r);
+    Ref root = units_root(p->u, r);
+    if (p->u->of[root] == p->a)
+        return root == r && type_equal(&x->type, &n->type);
+    for (; op_info(x->op)->kind == KIND_VIEW; x = node_at(p, x->arg[0]))
+        if (x->op == OP_slice)
+            return false;
+    return lines_up(&node_at(p, r)->type, &n->type);
+}
+
+static bool is_epilogue(const Pair *p, KernelClass c)
+{
+    const Node *n = node_at(p, p->u->head[p->b]);
+    if (p->u->class[p->a] != c || !is_single(p, p->b) ||
+        op_info(n->op)->kind != KIND_EW)
+        return false;
+    for (int i = 0; i < n->n_args; i++)
+        if (!operand_fits(p, n, n->arg[i]))
+            return false;
+    return true;
+}
+
+static bool fuse_matmul_epilogue(const Pair *p)
+{
+    return is_epilogue(p, KERNEL_MATMUL);
+}
+
+static bool fuse_experts_epilogue(const Pair *p)
+{
+    return is_epilogue(p, KERNEL_EXPERTS);
+}
+
+static bool fuse_attention_epilogue(const Pair *p)
+{
+    return is_epilogue(p, KERNEL_ATTENTION);
+}
+
+static bool fuse_conv_epilogue(const Pair *p)
+{
+    return is_epilogue(p, KERNEL_CONV);
+}
+
+static bool fuse_delta_norm(const Pair *p)
+{
+    const Node *n = node_at(p, p->u->head[p->b]);
+    if (p->u->class[p->a] != KERNEL_DELTA || !is_single(p, p->b))
+        return false;
+    if (n->op != OP_rmsnorm)
+        return is_epilogue(p, KERNEL_DELTA);
+    return p->u->of[n->arg[0]] == p->a;
+}
+
+/* All products of a unit read one input (and one choice of experts). */
+static const Node *product_of(const Pair *p, int unit)
+{
+    for (Ref i = p->u->head[unit]; i != NO_REF; i = p->u->next[i]) {
+        OpKind k = op_info(node_at(p, i)->op)->kind;
+        if (k == KIND_MATMUL || k == KIND_EXPERTS)
+            return node_at(p, i);
+    }
+    return NULL;
+}
+
+static bool same_input(const Pair *p, KernelClass c)
+{
+    if (p->u->class[p->a] != c || p->u->class[p->b] != c)
+        return false;
+    const Node *x = product_of(p, p->a), *y = product_of(p, p->b);
+    return x->arg[0] == y->arg[0] &&
+           (c != KERNEL_EXPERTS || x->arg[2] == y->arg[2]);
+}
+
+static bool fuse_matmul_siblings(const Pair *p)
+{
+    return same_input(p, KERNEL_MATMUL);
+}
+
+static bool fuse_experts_siblings(const Pair *p)
+{
+    return same_input(p, KERNEL_EXPERTS);
+}
+
+static Dim row_axis(const Pair *p, int unit)
+{
+    for (Ref i = p->u->head[unit]; i != NO_REF; i = p->u->next[i]) {
+        const Node *n = node_at(p, i);
+        if (n->op != OP_append)
+            return n->type.rank ? n->type.dim[0] : dim_const(1);
+    }
+    return node_at(p, node_at(p, p->u->head[unit])->arg[0])->type.dim[0];
+}
+
+/* rows picks from the whole of its argument: that must be there before. */
+static bool picks_from(const Pair *p, int b, int a)
+{
+    for (Ref i = p->u->head[b]; i != NO_REF; i = p->u->next[i])
+        if (node_at(p, i)->op == OP_rows &&
+            p->u->of[units_root(p->u, node_at(p, i)->arg[0])] == a)
+            return true;
+    return false;
+}
+
+static bool same_rows(const Pair *p)
+{
+    return p->u->class[p->a] == KERNEL_ROW && p->u->class[p->b] == KERNEL_ROW &&
+           row_axis(p, p->a).sym != SYM_ONE &&
+           dim_equal(row_axis(p, p->a), row_axis(p, p->b)) &&
+           !picks_from(p, p->b, p->a) && !picks_from(p, p->a, p->b);
+}
+
+static bool fuse_row_chain(const Pair *p) { return same_rows(p); }
+static bool fuse_row_siblings(const Pair *p) { return same_rows(p); }
+
+/* ---- the rules ---- */
+
+typedef enum { READS, BESIDE, FEEDS } Reach;
+
+typedef struct {
+    const char *name;
+    FusePreset preset;
+    Reach reach;
+    bool (*condition)(const Pair *p);
+    const char *why;
+} Rule;
+
+static const Rule rules[] = {
+#define RULE(name, preset, reach, why)                                         \
+    {#name, FUSE_##preset, reach, fuse_##name, why},
+#include "compiler/fuse.def"
+#undef RULE
+};
+enum { N_RULES = sizeof rules / sizeof *rules };
+
+static bool rule_is_on(const Settings *s, const Rule *r)
+{
+    bool on = s->fuse >= r->preset;
+    for (int i = 0; i < s->n_sets; i++)
+        if (strcmp(s->set[i].name, r->name) == 0)
+            on = strcmp(s->set[i].value, "on") == 0;
+    return on;
+}
+
+static bool try_join(Units *u, const Rule *r, int a, int b)
+{
+    Pair p = {u, a, b};
+    if (a < 0 || b < 0 || a == b || u->fixed[a] || u->fixed[b] ||
+        !r->condition(&p) || !units_joinable(u, a, b))
+        return false;
+    pass_explain(u->c, "fuse",
+                 "@%s: %s joins %%%s to %%%s: 1 launch and %.1f KiB a token "
+                 "less (%s)",
+                 u->g->name, r->name, u->g->node[u->head[b]].name,
+                 u->g->node[u->head[a]].name, units_saved(u, a, b) / 1024,
+                 r->why);
+    units_join(u, a, b, r->name);
+    return true;
+}
+
+/* Node i joins the unit that makes one of its arguments. */
+static bool join_reads(Units *u, const Rule *r, Ref i)
+{
+    const Node *n = &u->g->node[i];
+    for (int k = 0; k < n->n_args; k++)
+        if (try_join(u, r, u->of[units_root(u, n->arg[k])], u->of[i]))
+            return true;
+    return false;
+}
+
+/* Two readers of value i join. */
+static bool join_beside(Units *u, const Rule *r, Ref i)
+{
+    for (int k = u->user_at[i]; k < u->user_at[i + 1]; k++)
+        for (int j = u->user_at[i]; j < k; j++)
+            if (try_join(u, r, u->of[u->user[j]], u->of[u->user[k]]))
+                return true;
+    return false;
+}
+
+/* Two units that a third one's node reads join. */
+static bool join_feeds(Units *u, const Rule *r, Ref i)
+{
+    const Node *n = &u->g->node[i];
+    for (int k = 0; k < n->n_args; k++)
+        for (int j = 0; j < k; j++)
+            if (try_join(u, r, u->of[units_root(u, n->arg[j])],
+                         u->of[units_root(u, n->arg[k])]))
+                return true;
+    return false;
+}
+
+static bool apply_at(Units *u, const Rule *r, Ref i)
+{
+    switch (r->reach) {
+    case READS:
+        return u->of[i] >= 0 && join_reads(u, r, i);
+    case BESIDE:
+        return join_beside(u, r, i);
+    case FEEDS:
+        return u->of[i] >= 0 && join_feeds(u, r, i);
+    }
+    return false;
+}
+
+static void apply_rule(Units *u, const Rule *r)
+{
+    bool more = true;
+    while (more) {
+        more = false;
+        for (Ref i = 0; i < u->g->n_nodes; i++)
+            while (apply_at(u, r, i))
+                more = true;
+    }
+}
+
+static void fuse_graph(PassContext *c, Graph *g, bool rows_only)
+{
+    Units *u = units_new(c, g);
+    for (int i = 0; i < N_RULES; i++)
+        if (rule_is_on(c->settings, &rules[i]) &&
+            (!rows_only || rules[i].condition == fuse_row_chain))
+            apply_rule(u, &rules[i]);
+    units_commit(u);
+}
+
+/* --set may name a rule, or `delta` (canonicalise). */
+static Err *check_settings(const Settings *s)
+{
+    for (int i = 0; i < s->n_sets; i++) {
+        const Setting *set = &s->set[i];
+        bool known = strcmp(set->name, "delta") == 0;
+        bool value = known || strcmp(set->value, "on") == 0 ||
+                     strcmp(set->value, "off") == 0;
+        for (int r = 0; r < N_RULES && !known; r++)
+            known = strcmp(rules[r].name, set->name) == 0;
+        if (!known || !value)
+            return err_new(ERR_INPUT, "--set %s=%s: unknown setting or value; "
+                                      "fusion rules take on or off, delta "
+                                      "takes auto, recurrent or chunked",
+                           set->name, set->value);
+    }
+    return NULL;
+}
+
+PassFn pass_fuse, pass_fuse_across;
+
+Err *pass_fuse(PassContext *c, Module **m)
+{
+    TRY(check_settings(c->settings));
+    for (int i = 0; i < (*m)->n_graphs; i++)
+        fuse_graph(c, (*m)->graph[i], false);
+    return NULL;
+}
+
+Err *pass_fuse_across(PassContext *c, Module **m)
+{
+    for (int i = 0; i < (*m)->n_graphs; i++)
+        fuse_graph(c, (*m)->graph[i], true);
+    return NULL;
+}

@@ -1,0 +1,34 @@
+/* fuse_int.h - shared by fuse.c and fuse_units.c. */
+#ifndef COMPILER_FUSE_INT_H
+#define COMPILER_FUSE_INT_H
+
+#include "compiler/kernels.h"
+#include "compiler/pass.h"
+
+/* A unit is a future kernel: a set of nodes, named by one of them.  Calls,
+ * sends and the like are units that nothing joins. */
+typedef struct {
+    PassContext *c;
+    Graph *g;
+    int *of;            /* node -> unit, -1 for sources and views */
+    KernelClass *class; /* by unit */
+    bool *fixed;        /* by unit: not a kernel */
+    const char **rule;  /* by unit: what made it */
+    Ref *head, *next;   /* nodes of a unit, ascending */
+    int *user_at, *user; /* node -> nodes that read it, through views too */
+} Units;
+
+Units *units_new(PassContext *c, Graph *g);
+/* Whether a and b may become one launch: same device, and no third unit
+ * stands between them. */
+bool units_joinable(const Units *u, int a, int b);
+/* b's nodes into a. */
+void units_join(Units *u, int a, int b, const char *rule);
+/* The value behind views. */
+Ref units_root(const Units *u, Ref r);
+/* Bytes a token of values that only the two units exchange. */
+double units_saved(const Units *u, int a, int b);
+/* Groups from units, nodes reordered so that each stands in one piece. */
+void units_commit(Units *u);
+
+#endif

@@ -1,0 +1,344 @@
+/* fuse_units.c - the book-keeping of fusion: which nodes are together, what
+ * stands between two sets of them, and the order in the end. */
+#include <string.h>
+
+#include "compiler/pass/fuse_int.h"
+
+static bool is_source(const Node *n)
+{
+    OpKind k = op_info(n->op)->kind;
+    return k == KIND_SRC || k == KIND_VIEW;
+}
+
+Ref units_root(const Units *u, Ref r)
+{
+    while (op_info(u->g->node[r].op)->kind == KIND_VIEW)
+        r = u->g->node[r].arg[0];
+    return r;
+}
+
+/* For each node the nodes that read it, counted first, then filled in. */
+static void find_users(Units *u)
+{
+    const Graph *g = u->g;
+    int total = 0;
+    for (Ref i = 0; i < g->n_nodes; i++)
+        for (int k = 0; u->of[i] >= 0 && k < g->node[i].n_args; k++)
+            u->user_at[units_root(u, g->node[i].arg[k]) + 1]++;
+    for (Ref i = 0; i < g->n_nodes; i++)
+        u->user_at[i + 1] += u->user_at[i];
+    total = u->user_at[g->n_nodes];
+    u->user = ARENA_ARRAY(u->c->arena, int, total + 1);
+    int *fill = ARENA_ARRAY(u->c->arena, int, g->n_nodes + 1);
+    for (Ref i = 0; i < g->n_nodes; i++)
+        for (int k = 0; u->of[i] >= 0 && k < g->node[i].n_args; k++) {
+            Ref r = units_root(u, g->node[i].arg[k]);
+            u->user[u->user_at[r] + fill[r]++] = (int)i;
+        }
+}
+
+static void add_node(Units *u, int unit, Ref i)
+{
+    Ref *at = &u->head[unit];
+    while (*at != NO_REF)
+        at = &u->next[*at];
+    *at = i;
+    u->next[i] = NO_REF;
+    u->of[i] = unit;
+}
+
+/* A node's own unit, or that of the kernel it already belongs to. */
+static void first_units(Units *u)
+{
+    Graph *g = u->g;
+    int *unit_of_group = ARENA_ARRAY(u->c->arena, int, g->n_groups + 1);
+    for (int k = 0; k < g->n_groups; k++)
+        unit_of_group[k] = -1;
+    for (Ref i = 0; i < g->n_nodes; i++) {
+        const Node *n = &g->node[i];
+        u->of[i] = -1;
+        u->head[i] = u->next[i] = NO_REF;
+        if (is_source(n))
+            continue;
+        int unit = (int)i;
+        if (n->kernel >= 0) {
+            int *first = &unit_of_group[n->kernel];
+            *first = *first < 0 ? unit : *first;
+            unit = *first;
+        }
+        OpKind k = op_info(n->op)->kind;
+        u->fixed[unit] = k == KIND_CALL || k == KIND_COMM;
+        u->rule[unit] = n->kernel >= 0 ? g->group[n->kernel].rule
+                                       : op_info(n->op)->name;
+        add_node(u, unit, i);
+    }
+}
+
+static KernelClass class_of(const Units *u, int unit)
+{
+    Graph one = {.n_nodes = 1};
+    for (Ref i = u->head[unit]; i != NO_REF; i = u->next[i]) {
+        one.node = &u->g->node[i];
+        if (kernel_class(&one) != KERNEL_ROW)
+            return kernel_class(&one);
+    }
+    return KERNEL_ROW;
+}
+
+Units *units_new(PassContext *c, Graph *g)
+{
+    Arena *a = c->arena;
+    uint32_t n = g->n_nodes + 1;
+    Units *u = ARENA_NEW(a, Units);
+    u->c = c;
+    u->g = g;
+    u->of = ARENA_ARRAY(a, int, n);
+    u->class = ARENA_ARRAY(a, KernelClass, n);
+    u->fixed = ARENA_ARRAY(a, bool, n);
+    u->rule = ARENA_ARRAY(a, const char *, n);
+    u->head = ARENA_ARRAY(a, Ref, n);
+    u->next = ARENA_ARRAY(a, Ref, n);
+    u->user_at = ARENA_ARRAY(a, int, n + 1);
+    first_units(u);
+    find_users(u);
+    for (Ref i = 0; i < g->n_nodes; i++)
+        if (u->head[i] != NO_REF)
+            u->class[i] = class_of(u, (int)i);
+    return u;
+}
+
+/* ---- what stands between ---- */
+
+/* Depth-first over units from `from`; true when `to` is met, except by the
+ * first step. */
+static bool reaches(const Units *u, int from, int to, bool first, bool *seen)
+{
+    for (Ref i = u->head[from]; i != NO_REF; i = u->next[i])
+        for (int k = u->user_at[i]; k < u->user_at[i + 1]; k++) {
+            int next = u->of[u->user[k]];
+            if (next == from || (first && next == to))
+                continue;
+            if (next == to)
+                return true;
+            if (seen[next])
+                continue;
+            seen[next] = true;
+            if (reaches(u, next, to, false, seen))
+                return true;
+        }
+    return false;
+}
+
+bool units_joinable(const Units *u, int a, int b)
+{
+    if (a == b || u->fixed[a] || u->fixed[b] ||
+        u->g->node[u->head[a]].device != u->g->node[u->head[b]].device)
+        return false;
+    Arena *scratch = arena_new();
+    bool *seen = ARENA_ARRAY(scratch, bool, u->g->n_nodes + 1);
+    bool apart = reaches(u, a, b, true, seen);
+    memset(seen, 0, sizeof *seen * u->g->n_nodes);
+    apart = apart || reaches(u, b, a, true, seen);
+    arena_free(scratch);
+    return !apart;
+}
+
+void units_join(Units *u, int a, int b, const char *rule)
+{
+    Ref next;
+    for (Ref i = u->head[b]; i != NO_REF; i = next) {
+        next = u->next[i];
+        u->of[i] = a;
+    }
+    /* merge the two ascending lists */
+    Ref p = u->head[a], q = u->head[b], *tail = &u->head[a];
+    while (p != NO_REF || q != NO_REF) {
+        bool first = q == NO_REF || (p != NO_REF && p < q);
+        *tail = first ? p : q;
+        tail = &u->next[*tail];
+        if (first)
+            p = *tail;
+        else
+            q = *tail;
+    }
+    *tail = NO_REF;
+    u->head[b] = NO_REF;
+    u->class[a] = u->class[a] == KERNEL_ROW ? u->class[b] : u->class[a];
+    u->rule[a] = rule;
+}
+
+double units_saved(const Units *u, int a, int b)
+{
+    double bytes = 0;
+    for (Ref i = u->head[a]; i != NO_REF; i = u->next[i]) {
+        bool read = false, elsewhere = false;
+        for (int k = u->user_at[i]; k < u->user_at[i + 1]; k++) {
+            int by = u->of[u->user[k]];
+            read = read || by == b;
+            elsewhere = elsewhere || (by != a && by != b);
+        }
+        const Type *t = &u->g->node[i].type;
+        double size = (double)block_info[t->dtype].bytes /
+                      block_info[t->dtype].elems * (double)type_elements(t).k;
+        if (read)
+            bytes += elsewhere ? size : 2 * size;
+    }
+    return bytes;
+}
+
+/* ---- the order in the end ---- */
+
+typedef struct {
+    Units *u;
+    Ref *order; /* new position -> node */
+    uint32_t n;
+    bool *placed;
+    int *waits; /* by unit: units that must come first, with repeats */
+} Order;
+
+static void put(Order *o, Ref i)
+{
+    if (o->placed[i])
+        return;
+    o->placed[i] = true;
+    o->order[o->n++] = i;
+}
+
+/* Views outside kernels stand right before their first reader. */
+static void put_views(Order *o, Ref r)
+{
+    const Node *n = &o->u->g->node[r];
+    if (op_info(n->op)->kind != KIND_VIEW || o->placed[r])
+        return;
+    put_views(o, n->arg[0]);
+    put(o, r);
+}
+
+/* A view of a value made here and read here is part of the kernel. */
+static void put_inner(Order *o, Ref r, int unit)
+{
+    Node *n = &o->u->g->node[r];
+    if (op_info(n->op)->kind != KIND_VIEW || o->placed[r])
+        return;
+    put_inner(o, n->arg[0], unit);
+    n->kernel = o->u->of[units_root(o->u, r)] == unit ? unit : -1;
+    put(o, r);
+}
+
+static void put_unit(Order *o, int unit)
+{
+    Units *u = o->u;
+    for (int inner = 0; inner < 2; inner++)
+        for (Ref i = u->head[unit]; i != NO_REF; i = u->next[i]) {
+            const Node *n = &u->g->node[i];
+            for (int k = 0; k < n->n_args; k++) {
+                bool own = u->of[units_root(u, n->arg[k])] == unit;
+                if (inner && own)
+                    put_inner(o, n->arg[k], unit);
+                else if (!inner && !own)
+                    put_views(o, n->arg[k]);
+            }
+            if (inner)
+                put(o, i);
+        }
+}
+
+static void count_waits(Order *o)
+{
+    Units *u = o->u;
+    for (Ref i = 0; i < u->g->n_nodes; i++)
+        for (int k = u->user_at[i]; k < u->user_at[i + 1]; k++)
+            if (u->of[i] >= 0 && u->of[u->user[k]] != u->of[i])
+                o->waits[u->of[u->user[k]]]++;
+}
+
+static void release(Order *o, int unit)
+{
+    Units *u = o->u;
+    for (Ref i = u->head[unit]; i != NO_REF; i = u->next[i])
+        for (int k = u->user_at[i]; k < u->user_at[i + 1]; k++)
+            if (u->of[u->user[k]] != unit)
+                o->waits[u->of[u->user[k]]]--;
+}
+
+/* Ready units in the order of their first nodes, so that the text stays close
+ * to what the author wrote. */
+static void order_units(Order *o)
+{
+    Units *u = o->u;
+    int n = (int)u->g->n_nodes, from = 0;
+    bool *done = ARENA_ARRAY(u->c->arena, bool, n + 1);
+    count_waits(o);
+    for (;;) {
+        int pick = -1;
+        while (from < n && (u->of[from] < 0 || done[u->of[from]]))
+            from++;
+        for (int i = from; i < n && pick < 0; i++)
+            if (u->of[i] >= 0 && !done[u->of[i]] && o->waits[u->of[i]] == 0)
+                pick = u->of[i];
+        if (pick < 0)
+            return;
+        done[pick] = true;
+        put_unit(o, pick);
+        release(o, pick);
+    }
+}
+
+static void renumber(Order *o)
+{
+    Graph *g = o->u->g;
+    Arena *a = o->u->c->arena;
+    Node *node = ARENA_ARRAY(a, Node, g->n_nodes + 1);
+    Ref *to = ARENA_ARRAY(a, Ref, g->n_nodes + 1);
+    bool *keep = ARENA_ARRAY(a, bool, g->n_nodes + 1);
+    for (uint32_t i = 0; i < o->n; i++) {
+        node[i] = g->node[o->order[i]];
+        to[o->order[i]] = i;
+        keep[i] = true;
+    }
+    for (uint32_t i = 0; i < o->n; i++)
+        for (int k = 0; k < node[i].n_args; k++)
+            node[i].arg[k] = to[node[i].arg[k]];
+    memcpy(g->node, node, sizeof *node * g->n_nodes);
+    for (int i = 0; i < g->n_results; i++)
+        g->result[i].ref = to[g->result[i].ref];
+    graph_compact(g, keep);
+}
+
+/* Node.kernel holds unit numbers until here; groups count in run order. */
+static void name_groups(Units *u)
+{
+    Graph *g = u->g;
+    int *group = ARENA_ARRAY(u->c->arena, int, g->n_nodes + 1);
+    for (Ref i = 0; i < g->n_nodes; i++)
+        group[i] = -1;
+    g->n_groups = 0;
+    for (Ref i = 0; i < g->n_nodes; i++) {
+        int unit = g->node[i].kernel;
+        if (unit < 0)
+            continue;
+        if (group[unit] < 0)
+            group[unit] = graph_add_group(g, u->rule[unit]);
+        g->node[i].kernel = group[unit];
+    }
+}
+
+void units_commit(Units *u)
+{
+    Graph *g = u->g;
+    Arena *a = u->c->arena;
+    Order o = {u, ARENA_ARRAY(a, Ref, g->n_nodes + 1), 0,
+               ARENA_ARRAY(a, bool, g->n_nodes + 1),
+               ARENA_ARRAY(a, int, g->n_nodes + 1)};
+    for (Ref i = 0; i < g->n_nodes; i++) {
+        Node *n = &g->node[i];
+        n->kernel = u->of[i] >= 0 && !u->fixed[u->of[i]] ? u->of[i] : -1;
+        if (op_info(n->op)->kind == KIND_SRC)
+            put(&o, i);
+    }
+    order_units(&o);
+    for (int i = 0; i < g->n_results; i++)
+        put_views(&o, g->result[i].ref);
+    renumber(&o);
+    name_groups(u);
+}

@@ -1,0 +1,30 @@
+/* settings.h - what a user may choose about a compile.  Plain data. */
+#ifndef COMPILER_SETTINGS_H
+#define COMPILER_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/blocks.h"
+
+typedef enum { FUSE_NONE, FUSE_EPILOGUE, FUSE_BLOCK } FusePreset;
+
+typedef struct {
+    const char *name, *value;
+} Setting;
+
+typedef struct {
+    BlockType key_type, value_type; /* storage of keys and values */
+    bool int8;                      /* round activations before products */
+    bool taps;                      /* keep the text's probes */
+    FusePreset fuse;
+    int64_t context; /* tokens of the longest sequence */
+    int64_t batch;   /* tokens of the largest step */
+    int64_t outputs; /* rows of logits of the largest step */
+    int n_sets;      /* --set name=value: RULE=on|off, delta=FORM */
+    const Setting *set;
+    FILE *explain; /* why each pass did what it did; NULL: silent */
+} Settings;
+
+#endif
