@@ -85,8 +85,7 @@ static bool *mark_results(Arena *a, const Graph *g, int k)
     return out;
 }
 
-Err *kernel_args(Arena *a, const Graph *g, int k, Ref **args, int *n_args,
-                 int *n_params)
+static Err *find_args(Arena *a, const Graph *g, int k, KernelCut *c)
 {
     Ref *list = ARENA_ARRAY(a, Ref, g->n_nodes + 1);
     bool *wanted = mark_results(a, g, k);
@@ -101,13 +100,13 @@ Err *kernel_args(Arena *a, const Graph *g, int k, Ref **args, int *n_args,
                 add_once(list, &n, root);
         }
     }
-    *n_params = n;
+    c->n_params = n;
     for (Ref i = 0; i < g->n_nodes; i++)
         if (g->node[i].kernel == k && wanted[i] && g->node[i].op != OP_append &&
             !is_view(&g->node[i]))
             list[n++] = i;
-    *args = list;
-    *n_args = n;
+    c->args = list;
+    c->n_args = n;
     return n ? NULL
              : err_new(ERR_INPUT, "@%s: kernel %s has no arguments", g->name,
                        g->group[k].name);
@@ -151,24 +150,22 @@ static Ref bring(Outline *o, Ref r)
     return o->map[r];
 }
 
-Err *kernel_outline(const Graph *g, int k, const char *name, Module *out,
-                    Graph **fn)
+Err *kernel_cut(Arena *a, const Graph *g, int k, const char *name,
+                KernelCut *out)
 {
-    Ref *args;
-    int n_args, n_params;
-    TRY(kernel_args(out->arena, g, k, &args, &n_args, &n_params));
-    Outline o = {g, k, graph_new(out->arena, GRAPH_FUNC, name),
-                 ARENA_ARRAY(out->arena, Ref, g->n_nodes + 1)};
+    Outline o = {g, k, graph_new(a, GRAPH_FUNC, name),
+                 ARENA_ARRAY(a, Ref, g->n_nodes + 1)};
+    TRY(find_args(a, g, k, out));
     for (Ref i = 0; i < g->n_nodes; i++)
         o.map[i] = NO_REF;
-    for (int i = 0; i < n_params; i++)
-        add_param(&o, args[i]);
+    for (int i = 0; i < out->n_params; i++)
+        add_param(&o, out->args[i]);
     for (Ref i = 0; i < g->n_nodes; i++)
         if (g->node[i].kernel == k && !is_view(&g->node[i]))
             bring(&o, i);
-    for (int i = n_params; i < n_args; i++)
-        graph_add_result(o.to, NULL, o.map[args[i]]);
-    *fn = o.to;
+    for (int i = out->n_params; i < out->n_args; i++)
+        graph_add_result(o.to, NULL, o.map[out->args[i]]);
+    out->fn = o.to;
     Err *e = kernel_verify(o.to);
     return e ? err_note(e, "kernel %s of @%s", g->group[k].name, g->name)
              : NULL;

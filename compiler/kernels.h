@@ -46,12 +46,14 @@ extern const char *const kernel_class_name[KERNEL_CLASS_COUNT];
 KernelClass kernel_class(const Graph *kernel);
 Err *kernel_verify(const Graph *kernel) MUST_USE;
 
-/* The argument list of group `k` in g: parameters, then results.  Arena
- * memory; *n_params of them are parameters. */
-Err *kernel_args(Arena *a, const Graph *g, int k, Ref **args, int *n_args,
-                 int *n_params) MUST_USE;
-/* Group k as a function named `name` in `out`. */
-Err *kernel_outline(const Graph *g, int k, const char *name, Module *out,
-                    Graph **fn) MUST_USE;
+/* Group k of g cut out.  The arguments are nodes of g: n_params parameters,
+ * then the results. */
+typedef struct {
+    Graph *fn; /* named `name`, standing in no module */
+    Ref *args;
+    int n_args, n_params;
+} KernelCut;
+Err *kernel_cut(Arena *a, const Graph *g, int k, const char *name,
+                KernelCut *out) MUST_USE;
 
 #endif

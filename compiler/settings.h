@@ -19,6 +19,7 @@ typedef struct {
     bool int8;                      /* round activations before products */
     bool taps;                      /* keep the text's probes */
     FusePreset fuse;
+    const char *place; /* "8,8,7,7": layers by device; NULL: balanced */
     int64_t context; /* tokens of the longest sequence */
     int64_t batch;   /* tokens of the largest step */
     int64_t outputs; /* rows of logits of the largest step */

@@ -1,0 +1,313 @@
+/* place.c - by layer: which device computes what, and what travels.
+ *
+ * Layers stay whole and in order, so at most one vector a token crosses each
+ * border.  The cut makes the fullest device as little full as it can be
+ * (weights and states against its memory); --place=a,b,.. forces layer counts.
+ * An embedding table lies where it is first used; what follows the layers, and
+ * every other entry, stands on the last device. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "compiler/clone.h"
+#include "compiler/pass.h"
+
+typedef struct {
+    PassContext *c;
+    const Module *m;
+    int n_devices;
+    int n_layers;    /* calls of the main entry */
+    double *bytes;   /* by layer */
+    double before, after; /* bytes besides the layers */
+    int *device_of;  /* by layer; last: what follows them */
+} Place;
+
+/* ---- what lies where costs ---- */
+
+static double row_bytes(const Type *t)
+{
+    return (double)block_info[t->dtype].bytes / block_info[t->dtype].elems *
+           (double)type_elements(t).k;
+}
+
+static double node_bytes(const Place *p, const Node *n, int64_t index)
+{
+    if (n->op == OP_weight && p->c->model) {
+        const TensorInfo *t =
+            model_tensor(p->c->model, clone_name(p->c->arena, n->text, index));
+        return t ? (double)t->bytes : 0;
+    }
+    if (n->op != OP_state)
+        return 0;
+    bool rows = n->type.rank && n->type.dim[0].sym == SYM_C;
+    return row_bytes(&n->type) *
+           (rows ? (double)p->c->settings->context : 1);
+}
+
+static double graph_bytes(const Place *p, const Graph *g, int64_t index)
+{
+    double sum = 0;
+    for (Ref i = g->n_params; i < g->n_nodes; i++)
+        sum += node_bytes(p, &g->node[i], index);
+    return sum;
+}
+
+static bool read_by(const Graph *g, Ref r, Op op)
+{
+    for (Ref i = 0; i < g->n_nodes; i++)
+        for (int k = 0; k < g->node[i].n_args; k++)
+            if (g->node[i].arg[k] == r && g->node[i].op == op)
+                return true;
+    return false;
+}
+
+/* A table that is also the head lies on both ends. */
+static void count_bytes(Place *p, const Graph *g, bool is_main)
+{
+    for (Ref i = g->n_params; i < g->n_nodes; i++) {
+        const Node *n = &g->node[i];
+        double bytes = node_bytes(p, n, 0);
+        if (n->op == OP_call) {
+            int64_t index = n->attr[ATTR_index].i;
+            bytes = graph_bytes(p, module_find(p->m, n->text), index);
+            if (is_main)
+                p->bytes[p->n_layers++] = bytes;
+            else
+                p->after += bytes;
+        } else if (read_by(g, i, OP_embed)) {
+            p->before += is_main ? bytes : 0;
+            p->after += is_main && read_by(g, i, OP_matmul) ? bytes : 0;
+        } else {
+            p->after += bytes;
+        }
+    }
+}
+
+/* ---- the cut ---- */
+
+static double usable(const Place *p, int d)
+{
+    const PlanDevice *dev = &p->c->machine->device[d];
+    return (double)(dev->capacity - dev->reserve);
+}
+
+/* Fills devices in order up to `share` of their memory; false if something is
+ * left over. */
+static bool fill(const Place *p, double share, int *device_of)
+{
+    int d = 0;
+    double load = p->before;
+    for (int i = 0; i <= p->n_layers; i++) {
+        double bytes = i < p->n_layers ? p->bytes[i] : p->after;
+        while (load + bytes > share * usable(p, d)) {
+            if (++d == p->n_devices)
+                return false;
+            load = 0;
+        }
+        load += bytes;
+        device_of[i] = d;
+    }
+    return true;
+}
+
+static void balance(Place *p)
+{
+    double low = 0, high = 1;
+    while (!fill(p, high, p->device_of))
+        high *= 2;
+    for (int i = 0; i < 50; i++) {
+        double mid = (low + high) / 2;
+        if (fill(p, mid, p->device_of))
+            high = mid;
+        else
+            low = mid;
+    }
+    fill(p, high, p->device_of);
+    pass_explain(p->c, "place",
+                 "%d layers over %d devices: the fullest holds %.1f %% of what "
+                 "it can",
+                 p->n_layers, p->n_devices, 100 * high);
+}
+
+/* "15,15,20,10" */
+static Err *force(Place *p, const char *text)
+{
+    int layer = 0, d = 0;
+    for (const char *s = text;; d++) {
+        char *end;
+        long n = strtol(s, &end, 10);
+        if (end == s || n < 0 || d >= p->n_devices || n > p->n_layers - layer)
+            break;
+        while (n-- > 0)
+            p->device_of[layer++] = d;
+        if (*end == '\0' && layer == p->n_layers) {
+            p->device_of[layer] = layer ? p->device_of[layer - 1] : 0;
+            return NULL;
+        }
+        if (*end != ',')
+            break;
+        s = end + 1;
+    }
+    return err_new(ERR_INPUT,
+                   "--place=%s: expected up to %d layer counts that add up to "
+                   "%d",
+                   text, p->n_devices, p->n_layers);
+}
+
+/* ---- devices onto nodes ---- */
+
+static bool is_source(const Node *n)
+{
+    return op_info(n->op)->kind == KIND_SRC;
+}
+
+/* Where everything behind the layers stands. */
+static int back(const Place *p) { return p->device_of[p->n_layers]; }
+
+/* After its arguments; a table's reader where tables lie. */
+static int device_of_node(const Graph *g, const Node *n, int start)
+{
+    int d = n->op == OP_embed ? 0 : start;
+    for (int k = 0; k < n->n_args; k++) {
+        const Node *x = &g->node[n->arg[k]];
+        if (!is_source(x) && x->device > d)
+            d = x->device;
+    }
+    return d;
+}
+
+static void assign_nodes(const Place *p, Graph *g, bool is_main)
+{
+    int layer = 0;
+    for (Ref i = 0; i < g->n_nodes; i++) {
+        Node *n = &g->node[i];
+        if (is_source(n))
+            continue;
+        if (n->op == OP_call) {
+            n->device = is_main ? p->device_of[layer++] : back(p);
+            continue;
+        }
+        bool behind = !is_main || layer == p->n_layers;
+        n->device = device_of_node(g, n, behind ? back(p) : 0);
+    }
+}
+
+/* An input lies where it is first read. */
+static void assign_inputs(Graph *g)
+{
+    for (Ref i = 0; i < g->n_params; i++)
+        g->node[i].device = 0;
+    for (Ref j = g->n_nodes; j-- > g->n_params;)
+        for (int k = 0; k < g->node[j].n_args; k++)
+            if (g->node[j].arg[k] < g->n_params && g->node[j].device >= 0)
+                g->node[g->node[j].arg[k]].device = g->node[j].device;
+}
+
+static void assign(const Place *p, Graph *g, bool is_main)
+{
+    assign_nodes(p, g, is_main);
+    assign_inputs(g);
+}
+
+/* ---- sends ---- */
+
+typedef struct {
+    const Graph *g;
+    Graph *to;
+    Ref *map;  /* node -> node in `to` */
+    Ref *sent; /* node * n_devices + device -> copy there */
+    int n_devices;
+} Sends;
+
+/* Node r as the device `d` sees it. */
+static Err *local(Sends *s, Ref r, int d, Ref *out)
+{
+    const Node *n = &s->g->node[r];
+    Ref *there = &s->sent[(size_t)r * (size_t)s->n_devices + (size_t)d];
+    bool stays = n->device < 0 || n->device == d;
+    if (stays || *there != NO_REF) {
+        *out = stays ? s->map[r] : *there;
+        return NULL;
+    }
+    if (op_info(n->op)->kind == KIND_VIEW) {
+        Node copy = *n;
+        TRY(local(s, n->arg[0], d, &copy.arg[0]));
+        *there = graph_add(s->to, copy);
+    } else {
+        Attr device = {.i = d};
+        TRY(graph_emit(s->to, OP_send, n->name, 1, &s->map[r], &device, there));
+    }
+    s->to->node[*there].device = d;
+    *out = *there;
+    return NULL;
+}
+
+static Err *insert_sends(PassContext *c, const Graph *g, int n_devices,
+                         Graph *to)
+{
+    Sends s = {g, to, ARENA_ARRAY(c->arena, Ref, g->n_nodes + 1), NULL,
+               n_devices};
+    size_t n = (size_t)g->n_nodes * (size_t)n_devices;
+    s.sent = ARENA_ARRAY(c->arena, Ref, n + 1);
+    for (size_t i = 0; i < n; i++)
+        s.sent[i] = NO_REF;
+    for (Ref i = 0; i < g->n_nodes; i++) {
+        Node copy = g->node[i];
+        for (int k = 0; k < copy.n_args; k++)
+            TRY(local(&s, g->node[i].arg[k], copy.device, &copy.arg[k]));
+        s.map[i] = graph_add(to, copy);
+        to->node[s.map[i]].device = g->node[i].device;
+    }
+    to->n_params = g->n_params;
+    for (int i = 0; i < g->n_results; i++)
+        graph_add_result(to, g->result[i].name, s.map[g->result[i].ref]);
+    return NULL;
+}
+
+/* ---- the pass ---- */
+
+static const Graph *main_entry(const Module *m)
+{
+    const Graph *g = module_find(m, "main");
+    for (int i = 0; !g && i < m->n_graphs; i++)
+        if (m->graph[i]->kind == GRAPH_ENTRY)
+            g = m->graph[i];
+    return g;
+}
+
+static Err *cut_layers(Place *p, const Graph *main)
+{
+    p->bytes = ARENA_ARRAY(p->c->arena, double, main->n_nodes + 1);
+    p->device_of = ARENA_ARRAY(p->c->arena, int, main->n_nodes + 2);
+    for (int i = 0; i < p->m->n_graphs; i++)
+        if (p->m->graph[i]->kind == GRAPH_ENTRY)
+            count_bytes(p, p->m->graph[i], p->m->graph[i] == main);
+    if (p->c->settings->place)
+        return force(p, p->c->settings->place);
+    if (p->n_devices > 1)
+        balance(p);
+    return NULL;
+}
+
+PassFn pass_place;
+Err *pass_place(PassContext *c, Module **m)
+{
+    Place p = {.c = c, .m = *m,
+               .n_devices = c->machine ? c->machine->n_devices : 1};
+    const Graph *main = main_entry(*m);
+    if (!main)
+        return err_new(ERR_INPUT, "the model text has no entry");
+    TRY(cut_layers(&p, main));
+    Module *out = module_new(c->arena, (*m)->name);
+    for (int i = 0; i < (*m)->n_graphs; i++) {
+        Graph *g = (*m)->graph[i];
+        if (g->kind == GRAPH_ENTRY) {
+            assign(&p, g, g == main);
+            Graph *to = module_add(out, g->kind, g->name);
+            TRY(insert_sends(c, g, p.n_devices, to));
+        } else {
+            module_append(out, g);
+        }
+    }
+    *m = out;
+    return NULL;
+}

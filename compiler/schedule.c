@@ -1,0 +1,360 @@
+#include "compiler/schedule.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "compiler/kernels.h"
+
+typedef struct {
+    PassContext *c;
+    Plan *p;
+    Module *kernels;
+    const char **text; /* by kernel: its text without its name */
+    int cap_weights, cap_states, cap_buffers, cap_kernels;
+    const Graph *g; /* the entry in hand */
+    int *buffer;    /* node -> buffer, -1 none yet */
+    PlanProgram *prog;
+    int cap_steps, cap_taps;
+} Sched;
+
+static const char *keep(Sched *s, const char *text)
+{
+    return arena_strndup(s->p->arena, text, strlen(text));
+}
+
+/* Room for one more in an arena array of the plan. */
+static void *room(Sched *s, void *at, int n, int *cap, size_t size)
+{
+    if (n < *cap)
+        return at;
+    *cap = *cap ? 2 * *cap : 16;
+    void *more = arena_alloc(s->p->arena, size * (size_t)*cap);
+    if (n)
+        memcpy(more, at, size * (size_t)n);
+    return more;
+}
+
+/* ---- weights, states, buffers ---- */
+
+typedef struct {
+    const char *part;
+    WeightClass cls;
+} ClassRow;
+
+/* Which row of `sextet plan` a tensor counts to, by its name. */
+static const ClassRow class_rows[] = {
+    {"token_embd", WEIGHT_embedding}, {"embed_tokens", WEIGHT_embedding},
+    {"norm", WEIGHT_norms},           {"_shexp", WEIGHT_shared},
+    {"_exps", WEIGHT_experts},        {"ffn_gate_inp", WEIGHT_router},
+    {"ssm_", WEIGHT_deltanet},        {"attn_gate", WEIGHT_deltanet},
+    {"attn_", WEIGHT_attention},      {"ffn_", WEIGHT_dense},
+    {"output.weight", WEIGHT_head},   {"shared_head", WEIGHT_head},
+};
+
+static WeightClass class_of(const char *tensor)
+{
+    for (size_t i = 0; i < sizeof class_rows / sizeof *class_rows; i++)
+        if (strstr(tensor, class_rows[i].part))
+            return class_rows[i].cls;
+    return WEIGHT_other;
+}
+
+static Err *add_weight(Sched *s, const Node *n, int device, int *out)
+{
+    Plan *p = s->p;
+    for (int i = 0; i < p->n_weights; i++)
+        if (p->weight[i].device == device &&
+            strcmp(p->weight[i].tensor, n->text) == 0) {
+            *out = i;
+            return NULL;
+        }
+    PlanWeight w = {.tensor = keep(s, n->text), .type = n->type.dtype,
+                    .rank = n->type.rank, .ne = {1, 1, 1, 1},
+                    .cls = class_of(n->text), .device = device};
+    if (n->type.dtype == TYPE_ANY)
+        return err_new(ERR_INPUT, "weight %s has no type yet", n->text);
+    for (int i = 0; i < w.rank; i++)
+        w.ne[i] = n->type.dim[i].k;
+    w.bytes = block_bytes(w.type, type_elements(&n->type).k);
+    if (w.bytes < 0 || w.ne[0] % block_info[w.type].elems)
+        return err_new(ERR_INPUT, "weight %s has rows of no whole blocks",
+                       n->text);
+    p->weight = room(s, p->weight, p->n_weights, &s->cap_weights, sizeof w);
+    *out = p->n_weights;
+    p->weight[p->n_weights++] = w;
+    return NULL;
+}
+
+static Err *add_state(Sched *s, const Node *n, int device, int *out)
+{
+    Plan *p = s->p;
+    for (int i = 0; i < p->n_states; i++)
+        if (strcmp(p->state[i].name, n->text) == 0) {
+            *out = i;
+            return p->state[i].device == device
+                       ? NULL
+                       : err_new(ERR_INPUT, "state %s is used on two devices",
+                                 n->text);
+        }
+    bool rows = n->type.rank && n->type.dim[0].sym == SYM_C;
+    PlanState t = {.name = keep(s, n->text),
+                   .kind = rows ? STATE_PER_TOKEN : STATE_FIXED,
+                   .type = n->type.dtype, .elems = type_elements(&n->type).k,
+                   .device = device};
+    if (__builtin_mul_overflow(block_bytes(t.type, t.elems),
+                               rows ? p->context : 1, &t.bytes))
+        return err_new(ERR_LIMIT, "state %s is too large", n->text);
+    p->state = room(s, p->state, p->n_states, &s->cap_states, sizeof t);
+    *out = p->n_states;
+    p->state[p->n_states++] = t;
+    return NULL;
+}
+
+static int add_buffer(Sched *s, Ref r)
+{
+    Plan *p = s->p;
+    const Node *n = &s->g->node[r];
+    if (s->buffer[r] >= 0)
+        return s->buffer[r];
+    char name[200];
+    snprintf(name, sizeof name, "%.60s.%.120s", s->g->name, n->name);
+    PlanBuffer b = {.name = keep(s, name), .type = n->type.dtype,
+                    .rank = n->type.rank,
+                    .device = n->device < 0 ? 0 : n->device};
+    for (int i = 0; i < b.rank; i++)
+        b.dim[i] = n->type.dim[i];
+    Dim e = type_elements(&n->type);
+    b.bytes = block_bytes(b.type, dim_value(e, p->batch, p->outputs, 0));
+    p->buffer = room(s, p->buffer, p->n_buffers, &s->cap_buffers, sizeof b);
+    p->buffer[p->n_buffers] = b;
+    return s->buffer[r] = p->n_buffers++;
+}
+
+static Err *make_arg(Sched *s, Ref r, int device, PlanArg *out)
+{
+    const Node *n = &s->g->node[r];
+    if (n->op == OP_weight) {
+        out->kind = ARG_WEIGHT;
+        return add_weight(s, n, device, &out->index);
+    }
+    if (n->op == OP_state) {
+        out->kind = ARG_STATE;
+        return add_state(s, n, device, &out->index);
+    }
+    *out = (PlanArg){ARG_BUFFER, add_buffer(s, r)};
+    return NULL;
+}
+
+/* ---- kernels ---- */
+
+static char *text_of(const Graph *g)
+{
+    char *buf = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&buf, &n);
+    if (!f)
+        abort();
+    graph_print(g, f);
+    fclose(f);
+    return buf;
+}
+
+static int add_kernel(Sched *s, const Graph *fn)
+{
+    Plan *p = s->p;
+    char *text = text_of(fn), name[16];
+    for (int i = 0; i < p->n_kernels; i++)
+        if (strcmp(s->text[i], strchr(text, '(')) == 0) {
+            free(text);
+            return i;
+        }
+    p->kernel = room(s, p->kernel, p->n_kernels, &s->cap_kernels,
+                     sizeof *p->kernel);
+    const char **texts = ARENA_ARRAY(s->c->arena, const char *, s->cap_kernels);
+    if (p->n_kernels)
+        memcpy(texts, s->text, sizeof *texts * (size_t)p->n_kernels);
+    s->text = texts;
+    snprintf(name, sizeof name, "k%d", p->n_kernels);
+    Buf b = {0};
+    buf_printf(&b, "func @%s%s", name, strchr(text, '('));
+    PlanKernel *k = &p->kernel[p->n_kernels];
+    *k = (PlanKernel){keep(s, name), keep(s, b.data)};
+    s->text[p->n_kernels] = strchr(k->text, '(');
+    buf_free(&b);
+    free(text);
+    return p->n_kernels++;
+}
+
+/* ---- steps ---- */
+
+static PlanStep *add_step(Sched *s, PlanStep step)
+{
+    s->prog->step = room(s, s->prog->step, s->prog->n_steps, &s->cap_steps,
+                         sizeof step);
+    s->prog->step[s->prog->n_steps] = step;
+    return &s->prog->step[s->prog->n_steps++];
+}
+
+static void add_tap(Sched *s, const Node *n, int buffer)
+{
+    PlanProgram *p = s->prog;
+    char name[160];
+    snprintf(name, sizeof name, "%.120s[%lld]", n->text,
+             (long long)n->attr[ATTR_index].i);
+    p->tap = room(s, p->tap, p->n_taps, &s->cap_taps, sizeof *p->tap);
+    p->tap[p->n_taps++] = (PlanPort){keep(s, name), buffer};
+}
+
+/* "l3.gate, l3.act" */
+static const char *note_of(Sched *s, const KernelCut *cut)
+{
+    Buf b = {0};
+    for (int i = cut->n_params; i < cut->n_args; i++)
+        buf_printf(&b, "%s%s", i > cut->n_params ? ", " : "",
+                   s->g->node[cut->args[i]].name);
+    const char *note = keep(s, b.data ? b.data : "");
+    buf_free(&b);
+    return note;
+}
+
+static Err *launch_args(Sched *s, const KernelCut *cut, PlanStep *step)
+{
+    step->n_args = cut->n_args;
+    step->arg = ARENA_ARRAY(s->p->arena, PlanArg, cut->n_args);
+    for (int i = 0; i < cut->n_args; i++) {
+        const Node *n = &s->g->node[cut->args[i]];
+        TRY(make_arg(s, cut->args[i], step->device, &step->arg[i]));
+        if (i >= cut->n_params && n->op == OP_tap)
+            add_tap(s, n, step->arg[i].index);
+    }
+    return NULL;
+}
+
+static Err *add_launch(Sched *s, int group, int device)
+{
+    Arena *scratch = arena_new();
+    KernelCut cut;
+    PlanStep step = {.kind = STEP_LAUNCH, .device = device < 0 ? 0 : device};
+    Err *e = kernel_cut(scratch, s->g, group, "k", &cut);
+    if (!e) {
+        step.kernel = add_kernel(s, cut.fn);
+        step.note = note_of(s, &cut);
+        e = launch_args(s, &cut, &step);
+    }
+    if (!e)
+        add_step(s, step);
+    arena_free(scratch);
+    return e;
+}
+
+static void add_copy(Sched *s, Ref r)
+{
+    const Node *n = &s->g->node[r];
+    PlanStep step = {.kind = STEP_COPY, .device = n->device, .n_args = 2,
+                     .note = keep(s, n->name)};
+    step.arg = ARENA_ARRAY(s->p->arena, PlanArg, 2);
+    step.arg[0] = (PlanArg){ARG_BUFFER, add_buffer(s, n->arg[0])};
+    step.arg[1] = (PlanArg){ARG_BUFFER, add_buffer(s, r)};
+    add_step(s, step);
+}
+
+static Err *add_steps(Sched *s)
+{
+    const Graph *g = s->g;
+    int last = -1;
+    for (Ref i = g->n_params; i < g->n_nodes; i++) {
+        const Node *n = &g->node[i];
+        if (n->op == OP_send)
+            add_copy(s, i);
+        if (n->kernel >= 0 && n->kernel != last)
+            TRY(add_launch(s, n->kernel, n->device));
+        last = n->kernel >= 0 ? n->kernel : last;
+    }
+    return NULL;
+}
+
+/* ---- programs ---- */
+
+static Err *add_ports(Sched *s)
+{
+    const Graph *g = s->g;
+    PlanProgram *p = s->prog;
+    p->input = ARENA_ARRAY(s->p->arena, PlanPort, g->n_params + 1);
+    p->output = ARENA_ARRAY(s->p->arena, PlanPort, g->n_results + 1);
+    for (Ref i = 0; i < g->n_params; i++)
+        p->input[p->n_inputs++] =
+            (PlanPort){keep(s, g->node[i].name), add_buffer(s, i)};
+    for (int i = 0; i < g->n_results; i++) {
+        Ref r = g->result[i].ref;
+        OpKind k = op_info(g->node[r].op)->kind;
+        if (k == KIND_VIEW || k == KIND_SRC)
+            return err_new(ERR_INPUT, "@%s: result %s is not computed", g->name,
+                           g->result[i].name);
+        p->output[p->n_outputs++] =
+            (PlanPort){keep(s, g->result[i].name), add_buffer(s, r)};
+    }
+    return NULL;
+}
+
+static Err *add_program(Sched *s, const Graph *g)
+{
+    s->g = g;
+    s->prog = &s->p->program[s->p->n_programs++];
+    s->prog->name = keep(s, g->name);
+    s->cap_steps = s->cap_taps = 0;
+    s->buffer = ARENA_ARRAY(s->c->arena, int, g->n_nodes + 1);
+    for (Ref i = 0; i < g->n_nodes; i++)
+        s->buffer[i] = -1;
+    TRY(add_ports(s));
+    return add_steps(s);
+}
+
+static void copy_devices(Sched *s)
+{
+    static const PlanDevice one = {.name = "host:0", .kind = "host"};
+    const Machine *m = s->c->machine;
+    Plan *p = s->p;
+    p->n_devices = m ? m->n_devices : 1;
+    p->device = ARENA_ARRAY(p->arena, PlanDevice, p->n_devices);
+    for (int i = 0; i < p->n_devices; i++) {
+        p->device[i] = m ? m->device[i] : one;
+        p->device[i].name = keep(s, p->device[i].name);
+        p->device[i].kind = keep(s, p->device[i].kind);
+    }
+}
+
+static Err *parse_kernels(Sched *s, Module **out)
+{
+    Buf b = {0};
+    buf_printf(&b, "module kernels\n");
+    for (int i = 0; i < s->p->n_kernels; i++)
+        buf_printf(&b, "\n%s", s->p->kernel[i].text);
+    Err *e = module_parse(s->c->arena, b.data, out);
+    buf_free(&b);
+    return e;
+}
+
+Err *schedule_build(PassContext *c, const Module *m, Module **kernels,
+                    Plan **out)
+{
+    Err *e = NULL;
+    Arena *a = arena_new();
+    Sched s = {.c = c, .p = ARENA_NEW(a, Plan)};
+    *out = NULL;
+    s.p->arena = a;
+    s.p->model = keep(&s, m->name);
+    s.p->context = c->settings->context;
+    s.p->batch = c->settings->batch;
+    s.p->outputs = c->settings->outputs;
+    s.p->program = ARENA_ARRAY(a, PlanProgram, m->n_graphs);
+    copy_devices(&s);
+    for (int i = 0; i < m->n_graphs; i++)
+        DO(add_program(&s, m->graph[i]));
+    DO(memplan_assign(s.p));
+    DO(parse_kernels(&s, kernels));
+    *out = s.p;
+out:
+    if (e)
+        arena_free(a);
+    return e;
+}
