@@ -208,7 +208,7 @@ Err *unicode_nfc(const char *s, size_t n, Buf *out)
         size_t from = 0, to = done;
         next_stretch(s, n, &from, &to);
         buf_add(out, s + done, from - done);
-        if (2 * (to - from) + 8 > room) {
+        if (!work || 2 * (to - from) + 8 > room) {
             room = 2 * (to - from) + 1024;
             free(work);
             work = malloc(2 * room * sizeof *work);
