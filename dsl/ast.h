@@ -113,7 +113,7 @@ typedef enum {
 } CalleeKind;
 
 typedef enum {
-#define BUILTIN(id, name, rule, slots, shape, formula) BUILTIN_##id,
+#define BUILTIN(id, name, rule, slots, result, shape, formula) BUILTIN_##id,
 #include "dsl/builtins.def"
 #undef BUILTIN
     BUILTIN_COUNT

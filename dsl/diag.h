@@ -35,6 +35,8 @@ Diag *diag_error(Diags *d, Span at, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 Diag *diag_warning(Diags *d, Span at, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* Whether more errors would be dropped: then suggestions are wasted work. */
+int diag_full(const Diags *d);
 void diag_note(Diags *d, Diag *on, Span at, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -44,8 +46,8 @@ void diag_print(const Diags *d, Buf *out);
 /* NULL if there were no errors, else one error that counts them. */
 Err *diag_result(const Diags *d) MUST_USE;
 
-/* The candidate nearest to `name`, at most two edits away and nearer than the
- * name is long; feed all candidates, then ask. */
+/* The candidate nearest to `name`: at most two edits away, and fewer than the
+ * name has letters unless only case differs.  Feed all, then ask. */
 typedef struct {
     const char *name;
     const char *best;

@@ -23,7 +23,7 @@ typedef struct {
     const char *text; /* n bytes, then two NULs */
     uint32_t n;
     uint32_t base; /* offset of the first byte */
-    int embedded;  /* came out of the binary */
+    const char *folder; /* where `use` looks first; NULL: library only */
 } SourceFile;
 
 enum { SOURCE_MAX_FILES = 64, SOURCE_MAX_BYTES = 1 << 20 };
@@ -47,7 +47,8 @@ typedef struct {
 
 /* `library` is a table ending in a NULL name, or NULL. */
 Source *source_new(Arena *a, const EmbeddedFile *library);
-/* Adds text that the caller holds; *file is its number. */
+/* Adds text that the caller holds; *file is its number.  Its `use`s see the
+ * library only. */
 Err *source_add_text(Source *s, const char *path, const char *text, size_t n,
                      int *file) MUST_USE;
 /* Adds a file of the file system. */
