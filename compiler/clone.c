@@ -62,7 +62,8 @@ Ref clone_into(Graph *g, const Graph *f, const Ref *args, int64_t index,
         map[i] = copy_node(g, &n, map);
         if (n.kernel >= 0)
             g->node[map[i]].kernel = groups + n.kernel;
-        g->node[map[i]].device = device;
+        if (op_info(n.op)->kind != KIND_SRC)
+            g->node[map[i]].device = device;
     }
     return map[f->result[0].ref];
 }

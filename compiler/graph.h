@@ -185,6 +185,7 @@ Err *module_verify(const Module *m) MUST_USE;
 
 /* graph_text.c: the two are inverse; tests hold them to it. */
 void graph_print(const Graph *g, FILE *f);
+const char *graph_text(Arena *a, const Graph *g); /* the same as a string */
 void module_print(const Module *m, FILE *f);
 Err *module_parse(Arena *a, const char *text, Module **out) MUST_USE;
 

@@ -38,6 +38,17 @@ static void print_type(const Type *t, FILE *f)
     buf_free(&b);
 }
 
+/* The shortest decimal that reads back as the same double. */
+static void print_float(double v, FILE *f)
+{
+    char text[40];
+    int digits = 6;
+    do
+        snprintf(text, sizeof text, "%.*g", digits, v);
+    while (strtod(text, NULL) != v && ++digits <= 17);
+    fputs(text, f);
+}
+
 static void print_attrs(const Node *n, FILE *f)
 {
     const OpInfo *o = op_info(n->op);
@@ -45,7 +56,7 @@ static void print_attrs(const Node *n, FILE *f)
         const AttrInfo *a = &o->attr[i];
         fprintf(f, "%s%s=", i ? ", " : " {", a->name);
         if (a->kind == ATTR_FLOAT)
-            fprintf(f, "%.17g", n->attr[i].f);
+            print_float(n->attr[i].f, f);
         else if (a->kind == ATTR_CHOICE)
             fputs(a->choice[n->attr[i].i], f);
         else
@@ -125,6 +136,20 @@ void module_print(const Module *m, FILE *f)
         fputc('\n', f);
         graph_print(m->graph[i], f);
     }
+}
+
+const char *graph_text(Arena *a, const Graph *g)
+{
+    char *buf = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&buf, &n);
+    if (!f)
+        abort();
+    graph_print(g, f);
+    fclose(f);
+    const char *text = arena_strndup(a, buf, n);
+    free(buf);
+    return text;
 }
 
 /* ---- parse ---- */

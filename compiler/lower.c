@@ -1,7 +1,6 @@
 #include "compiler/lower_int.h"
 
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_STEPS = 1000000, MAX_DEPTH = 64 };
@@ -240,25 +239,10 @@ static Err *call_fn(Lower *l, Env *env, const Expr *call, const Val *arg,
 
 /* ---- layers ---- */
 
-static const char *body_text(Lower *l, const Graph *g)
-{
-    char *buf = NULL;
-    size_t n = 0;
-    FILE *f = open_memstream(&buf, &n);
-    if (!f)
-        abort();
-    graph_print(g, f);
-    fclose(f);
-    const char *from = strchr(buf, '(');
-    const char *text = arena_strndup(l->a, from, strlen(from));
-    free(buf);
-    return text;
-}
-
 /* The instance that this graph equals, or a new one named after the layer. */
 static Graph *layer_instance(Lower *l, const Decl *d, Graph *g)
 {
-    const char *text = body_text(l, g);
+    const char *text = strchr(graph_text(l->a, g), '(');
     int same = 0;
     for (int i = 0; i < l->n_layers; i++) {
         if (l->layer[i].decl != d)

@@ -1,6 +1,5 @@
 #include "compiler/schedule.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "compiler/kernels.h"
@@ -147,41 +146,32 @@ static Err *make_arg(Sched *s, Ref r, int device, PlanArg *out)
 
 /* ---- kernels ---- */
 
-static char *text_of(const Graph *g)
+static int find_kernel(const Sched *s, const char *body)
 {
-    char *buf = NULL;
-    size_t n = 0;
-    FILE *f = open_memstream(&buf, &n);
-    if (!f)
-        abort();
-    graph_print(g, f);
-    fclose(f);
-    return buf;
+    for (int i = 0; i < s->p->n_kernels; i++)
+        if (strcmp(s->text[i], body) == 0)
+            return i;
+    return -1;
 }
 
-static int add_kernel(Sched *s, const Graph *fn)
+static int add_kernel(Sched *s, Arena *scratch, const Graph *fn)
 {
     Plan *p = s->p;
-    char *text = text_of(fn), name[16];
-    for (int i = 0; i < p->n_kernels; i++)
-        if (strcmp(s->text[i], strchr(text, '(')) == 0) {
-            free(text);
-            return i;
-        }
-    p->kernel = room(s, p->kernel, p->n_kernels, &s->cap_kernels,
-                     sizeof *p->kernel);
-    const char **texts = ARENA_ARRAY(s->c->arena, const char *, s->cap_kernels);
-    if (p->n_kernels)
-        memcpy(texts, s->text, sizeof *texts * (size_t)p->n_kernels);
-    s->text = texts;
+    const char *body = strchr(graph_text(scratch, fn), '(');
+    char name[16];
+    int known = find_kernel(s, body);
+    if (known >= 0)
+        return known;
+    int cap = s->cap_kernels;
+    p->kernel = room(s, p->kernel, p->n_kernels, &cap, sizeof *p->kernel);
+    s->text = room(s, s->text, p->n_kernels, &s->cap_kernels, sizeof *s->text);
     snprintf(name, sizeof name, "k%d", p->n_kernels);
     Buf b = {0};
-    buf_printf(&b, "func @%s%s", name, strchr(text, '('));
+    buf_printf(&b, "func @%s%s", name, body);
     PlanKernel *k = &p->kernel[p->n_kernels];
     *k = (PlanKernel){keep(s, name), keep(s, b.data)};
     s->text[p->n_kernels] = strchr(k->text, '(');
     buf_free(&b);
-    free(text);
     return p->n_kernels++;
 }
 
@@ -237,7 +227,7 @@ static Err *add_launch(Sched *s, int group, int device)
     PlanStep step = {.kind = STEP_LAUNCH, .device = device < 0 ? 0 : device};
     Err *e = kernel_cut(scratch, s->g, group, "k", &cut);
     if (!e) {
-        step.kernel = add_kernel(s, cut.fn);
+        step.kernel = add_kernel(s, scratch, cut.fn);
         step.note = note_of(s, &cut);
         e = launch_args(s, &cut, &step);
     }

@@ -1,0 +1,257 @@
+#include "compiler/pipeline.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "compiler/dot.h"
+#include "compiler/lower.h"
+#include "compiler/pass.h"
+#include "compiler/schedule.h"
+#include "dsl/dsl.h"
+
+const char *const stage_name[STAGE_COUNT] = {
+#define X(name, what) #name,
+    STAGES(X)
+#undef X
+};
+
+Stage stage_from_name(const char *name)
+{
+    Stage s = 0;
+    while (s < STAGE_COUNT && strcmp(stage_name[s], name) != 0)
+        s++;
+    return s;
+}
+
+/* ---- showing ---- */
+
+/* Text of a stage goes where it is wanted: DIR/NN-name.txt, or r->show. */
+typedef struct {
+    const CompileRequest *r;
+    int number; /* of the next dump file */
+} Show;
+
+static bool is_wanted(const Show *s, Stage stage, bool last)
+{
+    return s->r->dump || (s->r->show && last && s->r->show_stage == stage);
+}
+
+static Err *show_text(Show *s, Stage stage, const char *name, bool last,
+                      const char *text, size_t n)
+{
+    if (s->r->show && last && s->r->show_stage == stage)
+        fwrite(text, 1, n, s->r->show);
+    if (!s->r->dump)
+        return NULL;
+    Buf path = {0};
+    TRY(file_mkdirs(s->r->dump));
+    buf_printf(&path, "%s/%02d-%s.txt", s->r->dump, ++s->number, name);
+    Err *e = file_write(path.data, text, n);
+    buf_free(&path);
+    return e;
+}
+
+/* A stage may have several steps (passes); the last one is what --stage= shows. */
+static Err *show_module(Show *s, Stage stage, const char *name, bool last,
+                        const Module *m)
+{
+    char *buf = NULL;
+    size_t n = 0;
+    if (!is_wanted(s, stage, last))
+        return NULL;
+    FILE *f = open_memstream(&buf, &n);
+    if (!f)
+        abort();
+    if (s->r->dot && s->r->show)
+        dot_print(m, f);
+    else
+        module_print(m, f);
+    fclose(f);
+    Err *e = show_text(s, stage, name, last, buf, n);
+    free(buf);
+    return e;
+}
+
+static Err *show_ast(Show *s, const Ast *ast)
+{
+    Buf b = {0};
+    if (!is_wanted(s, STAGE_ast, true))
+        return NULL;
+    dsl_print(ast, 1, &b);
+    Err *e = show_text(s, STAGE_ast, "ast", true, b.data, b.n);
+    buf_free(&b);
+    return e;
+}
+
+static Err *show_plan(Show *s, const Plan *p)
+{
+    char *buf = NULL;
+    size_t n = 0;
+    if (!is_wanted(s, STAGE_plan, true))
+        return NULL;
+    FILE *f = open_memstream(&buf, &n);
+    if (!f)
+        abort();
+    plan_print(p, f);
+    fclose(f);
+    Err *e = show_text(s, STAGE_plan, "plan", true, buf, n);
+    free(buf);
+    return e;
+}
+
+/* ---- model text ---- */
+
+static const char *architecture(const ModelInfo *m)
+{
+    const MetaValue *v = model_meta(m, "general.architecture");
+    return v && v->kind == META_STRING && v->n == 1 ? v->strings[0] : NULL;
+}
+
+/* Whether a text declares that architecture; NULL: any at all. */
+static bool serves(Arena *a, const EmbeddedFile *f, const char *arch)
+{
+    Source *s = source_new(a, embedded_files);
+    Ast *ast = NULL;
+    int file;
+    Err *e = source_add_embedded(s, f->name, &file);
+    if (!e)
+        e = dsl_parse_file(a, s, file, diag_new(s), &ast);
+    err_free(e);
+    for (int k = 0; ast && k < ast->n_decls; k++) {
+        const Decl *d = ast->decls[k];
+        for (int i = 0; d->kind == DECL_MODEL && i < d->u.model.n_names; i++)
+            if (!arch || strcmp(d->u.model.names[i].text, arch) == 0)
+                return true;
+    }
+    return false;
+}
+
+/* The built-in text that declares `arch`. */
+static Err *add_builtin(Arena *a, Source *s, const CompileRequest *r)
+{
+    const char *arch = architecture(r->model);
+    Buf known = {0};
+    int file;
+    if (!arch)
+        return err_new(ERR_INPUT, "%s: no metadata general.architecture",
+                       r->model->path);
+    for (const EmbeddedFile *f = embedded_files; f->name; f++) {
+        const char *dot = strrchr(f->name, '.');
+        if (!dot || strcmp(dot, ".mdl") != 0)
+            continue;
+        if (serves(a, f, arch)) {
+            buf_free(&known);
+            return source_add_embedded(s, f->name, &file);
+        }
+        if (serves(a, f, NULL))
+            buf_printf(&known, "%s%.*s", known.n ? ", " : "",
+                       (int)(dot - f->name), f->name);
+    }
+    Err *e = err_new(ERR_INPUT,
+                     "%s: no model description for architecture '%s' (there "
+                     "are: %s); write one and pass it with --mdl=FILE",
+                     r->model->path, arch, known.data ? known.data : "none");
+    buf_free(&known);
+    return e;
+}
+
+static void print_diags(const CompileRequest *r, const Diags *d)
+{
+    Buf b = {0};
+    if (r->messages && (d->n_errors || d->n_warnings)) {
+        diag_print(d, &b);
+        fwrite(b.data, 1, b.n, r->messages);
+    }
+    buf_free(&b);
+}
+
+static Err *front_end(Arena *a, const CompileRequest *r, Show *s, Diags *d,
+                      Source *source, Module **m)
+{
+    Ast *ast = NULL;
+    int file;
+    LowerOptions o = {r->model, r->settings.key_type, r->settings.value_type};
+    if (r->mdl)
+        TRY(source_add_path(source, r->mdl, &file));
+    else
+        TRY(add_builtin(a, source, r));
+    /* model text -> checked tree: names, shapes and sorts are known */
+    TRY(dsl_load(a, source, d, &ast));
+    TRY(show_ast(s, ast));
+    /* tree + file header -> graph: one node an operation, no machine yet */
+    return lower_ast(a, ast, &o, d, m);
+}
+
+static Err *read_text(Arena *a, const CompileRequest *r, Show *s, Module **m)
+{
+    Source *source = source_new(a, embedded_files);
+    Diags *d = diag_new(source);
+    Err *e = front_end(a, r, s, d, source, m);
+    print_diags(r, d);
+    Err *counted = diag_result(d);
+    if (!counted)
+        return e;
+    err_free(e); /* its words stand among the messages */
+    return counted;
+}
+
+/* ---- passes ---- */
+
+typedef struct {
+    const char *pass;
+    Stage stage;
+    bool last; /* what --stage= shows */
+} StagePass;
+
+/* Which stage each pass belongs to, in the order of passes.def. */
+static const StagePass order[] = {
+    {"canonicalise", STAGE_graph, true}, {"bind", STAGE_fused, false},
+    {"round", STAGE_fused, false},       {"place", STAGE_fused, false},
+    {"fuse", STAGE_fused, true},         {"expand", STAGE_schedule, false},
+    {"fuse_across", STAGE_schedule, true},
+};
+
+static Err *run_passes(PassContext *c, Show *s, const char *until, Module **m)
+{
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        if (strcmp(order[i].pass, until) == 0)
+            return NULL;
+        TRY(pass_run(order[i].pass, c, m));
+        TRY(show_module(s, order[i].stage, order[i].pass, order[i].last, *m));
+    }
+    return NULL;
+}
+
+Err *compile_graph(const CompileRequest *r, Arena *a, Module **out)
+{
+    Show s = {r, 0};
+    PassContext c = {a, r->model, r->machine, &r->settings};
+    TRY(read_text(a, r, &s, out));
+    return run_passes(&c, &s, "place", out);
+}
+
+Err *compile_model(const CompileRequest *r, Plan **plan)
+{
+    Err *e = NULL;
+    Arena *a = arena_new();
+    Show s = {r, 0};
+    Module *m = NULL, *kernels = NULL;
+    PassContext c = {a, r->model, r->machine, &r->settings};
+    *plan = NULL;
+
+    DO(read_text(a, r, &s, &m));
+    /* graph -> fused, placed graph: passes.def says what, in which order */
+    DO(run_passes(&c, &s, "", &m));
+    /* -> kernels cut out, steps in order, every byte in its place */
+    DO(schedule_build(&c, m, &kernels, plan));
+    DO(show_module(&s, STAGE_kernels, "kernels", true, kernels));
+    DO(show_plan(&s, *plan));
+out:
+    if (e) {
+        plan_free(*plan);
+        *plan = NULL;
+    }
+    arena_free(a);
+    return e;
+}
