@@ -104,7 +104,8 @@ static void drop_dead(PassContext *c, Graph *g)
         keep[g->result[i].ref] = true;
     for (Ref i = g->n_nodes; i-- > 0;) {
         const Node *n = &g->node[i];
-        keep[i] = keep[i] || is_effect(n) || n->op == OP_tap;
+        keep[i] = keep[i] || is_effect(n) ||
+                  (n->op == OP_tap && c->settings->taps);
         for (int k = 0; keep[i] && k < n->n_args; k++)
             keep[n->arg[k]] = true;
         dropped += !keep[i];

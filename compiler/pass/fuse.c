@@ -217,15 +217,26 @@ static bool join_beside(Units *u, const Rule *r, Ref i)
     return false;
 }
 
-/* Two units that a third one's node reads join. */
+/* Unit a, which `by` reads, joins another unit that `by` reads. */
+static bool join_other_feed(Units *u, const Rule *r, int by, int a)
+{
+    for (Ref j = u->head[by]; j != NO_REF; j = u->next[j])
+        for (int k = 0; k < u->g->node[j].n_args; k++) {
+            int b = u->of[units_root(u, u->g->node[j].arg[k])];
+            if (a != by && b != by && try_join(u, r, a, b))
+                return true;
+        }
+    return false;
+}
+
+/* Two units that a third one reads join. */
 static bool join_feeds(Units *u, const Rule *r, Ref i)
 {
     const Node *n = &u->g->node[i];
     for (int k = 0; k < n->n_args; k++)
-        for (int j = 0; j < k; j++)
-            if (try_join(u, r, u->of[units_root(u, n->arg[j])],
-                         u->of[units_root(u, n->arg[k])]))
-                return true;
+        if (join_other_feed(u, r, u->of[i],
+                            u->of[units_root(u, n->arg[k])]))
+            return true;
     return false;
 }
 

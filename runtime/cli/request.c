@@ -1,0 +1,90 @@
+#include "runtime/cli/request.h"
+
+#include <string.h>
+
+#include "runtime/cli/devices.h"
+
+enum { DEFAULT_CONTEXT = 4096 };
+
+/* "f16" or "q8_0,f16" */
+static Err *kv_types(Arena *a, const char *text, Settings *s)
+{
+    const char *comma = strchr(text, ',');
+    size_t n = comma ? (size_t)(comma - text) : strlen(text);
+    s->key_type = block_from_name(arena_strndup(a, text, n));
+    s->value_type = comma ? block_from_name(comma + 1) : s->key_type;
+    if (s->key_type == BT_COUNT || s->value_type == BT_COUNT)
+        return err_new(ERR_USAGE, "--kv=%s: no such type", text);
+    return NULL;
+}
+
+static Err *set_list(Arena *a, const OptionList *list, Settings *s)
+{
+    Setting *set = ARENA_ARRAY(a, Setting, list->n + 1);
+    for (int i = 0; i < list->n; i++) {
+        const char *eq = strchr(list->item[i], '=');
+        if (!eq)
+            return err_new(ERR_USAGE, "--set %s: expected NAME=VALUE",
+                           list->item[i]);
+        set[i].name =
+            arena_strndup(a, list->item[i], (size_t)(eq - list->item[i]));
+        set[i].value = eq + 1;
+    }
+    s->set = set;
+    s->n_sets = list->n;
+    return NULL;
+}
+
+static int64_t model_context(const ModelInfo *m)
+{
+    Buf key = {0};
+    const MetaValue *arch = model_meta(m, "general.architecture");
+    if (!arch || arch->kind != META_STRING)
+        return 0;
+    buf_printf(&key, "%s.context_length", arch->strings[0]);
+    const MetaValue *v = model_meta(m, key.data);
+    buf_free(&key);
+    return v && v->kind == META_INT && v->n == 1 && v->ints[0] > 0 ? v->ints[0]
+                                                                  : 0;
+}
+
+static Err *sizes(const Options *o, const ModelInfo *m, int64_t outputs,
+                  Settings *s)
+{
+    int64_t limit = model_context(m);
+    s->context = o->context ? o->context : DEFAULT_CONTEXT;
+    if (!o->context && limit && limit < s->context)
+        s->context = limit;
+    s->batch = o->batch < s->context ? o->batch : s->context;
+    s->outputs = outputs < s->batch ? outputs : s->batch;
+    if (s->batch < 1 || s->context > (int64_t)1 << 32)
+        return err_new(ERR_USAGE, "--batch is at least 1 and --context at "
+                                  "most 2^32");
+    return NULL;
+}
+
+static FusePreset preset(const char *name)
+{
+    if (strcmp(name, "none") == 0)
+        return FUSE_NONE;
+    return strcmp(name, "epilogue") == 0 ? FUSE_EPILOGUE : FUSE_BLOCK;
+}
+
+Err *request_make(Arena *a, const Options *o, const ModelInfo *model,
+                  int64_t outputs, CompileRequest *r)
+{
+    Machine *machine;
+    *r = (CompileRequest){.model = model, .mdl = o->mdl, .messages = stderr};
+    Settings *s = &r->settings;
+    TRY(devices_machine(a, o, &machine));
+    r->machine = machine;
+    TRY(kv_types(a, o->kv, s));
+    TRY(set_list(a, &o->set, s));
+    TRY(sizes(o, model, outputs, s));
+    s->int8 = strcmp(o->activations, "int8") == 0;
+    s->fuse = preset(o->fuse);
+    s->place = o->place;
+    s->explain = o->explain ? stderr : NULL;
+    r->dump = o->dump;
+    return NULL;
+}
