@@ -1,0 +1,74 @@
+#include "runtime/cli/value_stats.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+void value_stats_add(ValueStats *s, const float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double v = (double)x[i];
+        if (!isfinite(v)) {
+            s->nans += isnan(v) != 0;
+            s->infs += isinf(v) != 0;
+            continue;
+        }
+        if (s->n + i == s->nans + s->infs) /* the first finite value */
+            s->min = s->max = v;
+        s->zeros += v == 0;
+        s->min = v < s->min ? v : s->min;
+        s->max = v > s->max ? v : s->max;
+        s->sum += v;
+        s->sum_square += v * v;
+    }
+    s->n += n;
+}
+
+static int64_t finite(const ValueStats *s) { return s->n - s->nans - s->infs; }
+
+void value_stats_join(ValueStats *s, const ValueStats *other)
+{
+    if (finite(other) && (!finite(s) || other->min < s->min))
+        s->min = other->min;
+    if (finite(other) && (!finite(s) || other->max > s->max))
+        s->max = other->max;
+    s->n += other->n;
+    s->zeros += other->zeros;
+    s->nans += other->nans;
+    s->infs += other->infs;
+    s->sum += other->sum;
+    s->sum_square += other->sum_square;
+}
+
+double value_stats_mean(const ValueStats *s)
+{
+    return finite(s) ? s->sum / (double)finite(s) : 0;
+}
+
+double value_stats_rms(const ValueStats *s)
+{
+    return finite(s) ? sqrt(s->sum_square / (double)finite(s)) : 0;
+}
+
+int64_t value_stats_count(const TensorInfo *t)
+{
+    return t->bytes / block_info[t->type].bytes * block_info[t->type].elems;
+}
+
+Err *value_stats_walk(const Gguf *g, const TensorInfo *t, int64_t first,
+                      int64_t n, ValueUse *use, void *ctx)
+{
+    Err *e = NULL;
+    float *x = malloc(sizeof *x * VALUE_STEP);
+    if (!x)
+        abort();
+    while (n > 0) {
+        int64_t k = n < VALUE_STEP ? n : VALUE_STEP;
+        DO(gguf_read_f32(g, t, first, k, x));
+        DO(use(ctx, x, k));
+        first += k;
+        n -= k;
+    }
+out:
+    free(x);
+    return e;
+}
