@@ -16,7 +16,7 @@
 #include "runtime/gguf.h"
 #include "runtime/pool.h"
 
-enum { PIECE = 1 << 20 }; /* values that one thread takes at a time */
+enum { PIECE = 1 << 17 }; /* values that one thread takes at a time */
 
 typedef struct {
     ValueStats stats;

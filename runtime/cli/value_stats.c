@@ -3,24 +3,28 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* Works on a copy that stays in registers. */
 void value_stats_add(ValueStats *s, const float *x, int64_t n)
 {
+    ValueStats v = *s;
     for (int64_t i = 0; i < n; i++) {
-        double v = (double)x[i];
-        if (!isfinite(v)) {
-            s->nans += isnan(v) != 0;
-            s->infs += isinf(v) != 0;
+        float f = x[i];
+        if (!isfinite(f)) {
+            v.nans += isnan(f) != 0;
+            v.infs += isinf(f) != 0;
             continue;
         }
-        if (s->n + i == s->nans + s->infs) /* the first finite value */
-            s->min = s->max = v;
-        s->zeros += v == 0;
-        s->min = v < s->min ? v : s->min;
-        s->max = v > s->max ? v : s->max;
-        s->sum += v;
-        s->sum_square += v * v;
+        double d = (double)f;
+        if (v.n + i == v.nans + v.infs) /* the first finite value */
+            v.min = v.max = d;
+        v.zeros += f == 0.0F;
+        v.min = d < v.min ? d : v.min;
+        v.max = d > v.max ? d : v.max;
+        v.sum += d;
+        v.sum_square += d * d;
     }
-    s->n += n;
+    v.n += n;
+    *s = v;
 }
 
 static int64_t finite(const ValueStats *s) { return s->n - s->nans - s->infs; }

@@ -20,7 +20,7 @@ double value_stats_rms(const ValueStats *s);
 /* Hands all values [first, first + n) of t to `use` in order, in pieces that
  * fit a fixed buffer.  first and n are multiples of VALUE_STEP, or n ends the
  * tensor. */
-enum { VALUE_STEP = 1 << 16 };
+enum { VALUE_STEP = 1 << 14 };
 typedef Err *ValueUse(void *ctx, const float *x, int64_t n);
 Err *value_stats_walk(const Gguf *g, const TensorInfo *t, int64_t first,
                       int64_t n, ValueUse *use, void *ctx) MUST_USE;
