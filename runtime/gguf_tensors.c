@@ -170,7 +170,7 @@ Err *gguf_tensors_place(Reader *r, int64_t alignment, ModelInfo *info,
     int64_t last = 0, cut = -1;
     TensorInfo *tensors = (TensorInfo *)info->tensors; /* ours, not const */
     for (int64_t i = 0; i < info->n_tensors; i++) {
-        int64_t end;
+        int64_t end = 0;
         r->field = record_at[i];
         reader_subject(r, "tensor", i, tensors[i].name);
         TRY(place(r, alignment, data, &tensors[i], &end));
