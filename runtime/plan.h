@@ -8,8 +8,9 @@
  * multiples of PLAN_ALIGN; `bytes` are exact, padding lies between.  Regions
  * are allocated separately, each aligned to PLAN_ALIGN:
  *   weights   file blocks, row after row as in the file
- *   states    per-token states [context rows] and fixed states, zeroed at the
- *             start of a sequence
+ *   states    per-token states [context rows] and fixed states; fixed ones
+ *             are zero at the start of a sequence, rows of the others are
+ *             written before they are read
  *   scratch   values between kernels; lives for one step */
 #ifndef RUNTIME_PLAN_H
 #define RUNTIME_PLAN_H

@@ -1,0 +1,116 @@
+/* dev_host.c - the CPU as a device; several of them are logical ones that
+ * share the thread pool and keep their memory apart. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/device.h"
+
+typedef struct {
+    Device base;
+    Pool *pool;
+    void *block[REGION_COUNT];  /* as allocated */
+    char *region[REGION_COUNT]; /* aligned */
+    void *scratch_block;
+    char *scratch; /* of the threads, one after the other */
+    int64_t scratch_each;
+} HostDevice;
+
+static HostDevice *host(Device *d) { return (HostDevice *)d; }
+
+/* Zeroed and aligned; big blocks cost nothing until they are touched. */
+static bool get_zeroed(int64_t n, void **block, char **start)
+{
+    *block = calloc(1, (size_t)n + PLAN_ALIGN);
+    if (!*block)
+        return false;
+    size_t past = (uintptr_t)*block % PLAN_ALIGN;
+    *start = (char *)*block + (PLAN_ALIGN - past) % PLAN_ALIGN;
+    return true;
+}
+
+static void host_close(Device *d)
+{
+    HostDevice *h = host(d);
+    for (int r = 0; r < REGION_COUNT; r++)
+        free(h->block[r]);
+    free(h->scratch_block);
+    free(h);
+}
+
+static bool allocate(HostDevice *h, const PlanDevice *d)
+{
+    const int64_t bytes[REGION_COUNT] = {[REGION_WEIGHTS] = d->weights,
+                                         [REGION_STATES] = d->states,
+                                         [REGION_SCRATCH] = d->scratch};
+    for (int r = 0; r < REGION_COUNT; r++)
+        if (!get_zeroed(bytes[r], &h->block[r], &h->region[r]))
+            return false;
+    return get_zeroed(h->scratch_each * pool_threads(h->pool),
+                      &h->scratch_block, &h->scratch);
+}
+
+static Err *host_open(const PlanDevice *d, Pool *pool, int64_t thread_scratch,
+                      Device **out)
+{
+    HostDevice *h = calloc(1, sizeof *h);
+    if (!h)
+        abort();
+    h->base = (Device){&device_host, d};
+    h->pool = pool;
+    h->scratch_each = (thread_scratch + PLAN_ALIGN - 1) & -PLAN_ALIGN;
+    if (!allocate(h, d)) {
+        host_close(&h->base);
+        return err_new(ERR_LIMIT, "%s: cannot get %" PRId64 " bytes of memory",
+                       d->name, d->weights + d->states + d->scratch);
+    }
+    *out = &h->base;
+    return NULL;
+}
+
+static void *host_address(Device *d, Place at)
+{
+    return host(d)->region[at.region] + at.offset;
+}
+
+static Err *host_write(Device *d, Place at, const void *src, int64_t n)
+{
+    memcpy(host_address(d, at), src, (size_t)n);
+    return NULL;
+}
+
+static Err *host_zero(Device *d, Place at, int64_t n)
+{
+    memset(host_address(d, at), 0, (size_t)n);
+    return NULL;
+}
+
+typedef struct {
+    const HostDevice *device;
+    const Launch *launch;
+} Job;
+
+static void run_items(void *ctx, int64_t begin, int64_t end, int thread)
+{
+    const Job *j = ctx;
+    j->launch->fn(j->launch->call, begin, end,
+                  j->device->scratch + thread * j->device->scratch_each);
+}
+
+static Err *host_launch(Device *d, const Launch *l)
+{
+    Job j = {host(d), l};
+    pool_run(host(d)->pool, run_items, &j, l->items);
+    return NULL;
+}
+
+const DeviceKind device_host = {
+    .kind = "host",
+    .open = host_open,
+    .close = host_close,
+    .address = host_address,
+    .host_address = host_address,
+    .write = host_write,
+    .zero = host_zero,
+    .launch = host_launch,
+};

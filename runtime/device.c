@@ -1,0 +1,44 @@
+#include "runtime/device.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static const DeviceKind *const kinds[] = {&device_host};
+
+static Err *check_capacity(const PlanDevice *d)
+{
+    int64_t need = d->weights + d->states + d->scratch + d->reserve;
+    if (d->capacity == 0 || need <= d->capacity)
+        return NULL;
+    return err_new(ERR_LIMIT,
+                   "%s: %" PRId64 " bytes of weights, states, scratch and "
+                   "reserve are %" PRId64 " more than its memory",
+                   d->name, need, need - d->capacity);
+}
+
+Err *device_open(const PlanDevice *d, Pool *pool, int64_t thread_scratch,
+                 Device **out)
+{
+    *out = NULL;
+    TRY(check_capacity(d));
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (strcmp(kinds[i]->kind, d->kind) == 0)
+            return kinds[i]->open(d, pool, thread_scratch, out);
+    return err_new(ERR_LIMIT, "%s: this build has no devices of kind '%s'",
+                   d->name, d->kind);
+}
+
+void device_close(Device *d)
+{
+    if (d)
+        d->kind->close(d);
+}
+
+Err *device_copy(Device *to, Place at, Device *from, Place src, int64_t n)
+{
+    const void *bytes = from->kind->host_address(from, src);
+    if (!bytes)
+        return err_new(ERR_DEVICE, "cannot copy from %s to %s",
+                       from->plan->name, to->plan->name);
+    return to->kind->write(to, at, bytes, n);
+}

@@ -1,0 +1,34 @@
+/* exec.h - runs the programs of a plan on its devices. */
+#ifndef RUNTIME_EXEC_H
+#define RUNTIME_EXEC_H
+
+#include "runtime/executor.h"
+#include "runtime/gguf.h"
+#include "runtime/kernel_set.h"
+#include "runtime/plan.h"
+#include "runtime/pool.h"
+
+/* Called now and then by the calling thread while weights are read. */
+typedef void ExecProgress(void *ctx, int64_t done, int64_t total);
+
+/* Called after every step of a program with the seconds that it took. */
+typedef void ExecTrace(void *ctx, const PlanProgram *program, int step,
+                       double seconds);
+
+typedef struct {
+    const Plan *plan; /* passed plan_verify */
+    const Gguf *file; /* its weights; NULL only if the plan has none */
+    const KernelSet *kernels;
+    Pool *pool;
+    ExecProgress *progress; /* may be NULL */
+    void *progress_ctx;
+} ExecSpec;
+
+/* Allocates every region and reads the weights.  What spec points to must
+ * outlive the executor, the file excepted. */
+Err *exec_open(const ExecSpec *spec, Executor **out) MUST_USE;
+
+/* fn NULL: stop tracing.  For executors of exec_open only. */
+void exec_set_trace(Executor *x, ExecTrace *fn, void *ctx);
+
+#endif

@@ -1,0 +1,59 @@
+/* session.h - one sequence: token ids in, logits out.
+ *
+ * Cuts what it is fed into steps that the executor can do, counts positions and
+ * checks ids.  One thread at a time. */
+#ifndef RUNTIME_SESSION_H
+#define RUNTIME_SESSION_H
+
+#include <signal.h>
+
+#include "runtime/executor.h"
+
+typedef struct Session Session;
+
+/* Takes over the executor, which starts out empty. */
+Session *session_new(Executor *x);
+void session_free(Session *s); /* closes the executor; NULL is fine */
+const ExecutorInfo *session_info(const Session *s);
+
+/* -1 if the model has no such entry point. */
+int session_program(const Session *s, const char *name);
+
+/* Tokens fed so far to a program: each counts for itself. */
+int64_t session_past(const Session *s, int program);
+
+/* What one step made: tokens [first, first + n) of those fed, of which `rows`
+ * (counted from `first`) have logits.  Valid during the call.  An error ends
+ * the feeding. */
+typedef struct {
+    int64_t first, n;
+    const int32_t *rows;
+    int64_t n_rows;
+    StepResult result;
+} Chunk;
+typedef Err *ChunkFn(void *ctx, const Chunk *c);
+
+typedef struct {
+    int program;
+    const int32_t *tokens;
+    int64_t n;
+    const float *hidden; /* [n, width] for programs that take it, else NULL */
+    /* Logits are wanted for tokens [wanted, n); n: for none. */
+    int64_t wanted;
+    ChunkFn *chunk; /* may be NULL */
+    void *ctx;
+} Feed;
+
+/* Ids outside the vocabulary and more tokens than the context has room for are
+ * errors, found before anything is computed.  After another error the sequence
+ * is in an unknown state: reset it. */
+Err *session_feed(Session *s, const Feed *f) MUST_USE;
+
+/* An empty sequence again, for all programs. */
+Err *session_reset(Session *s) MUST_USE;
+
+/* Ends session_feed between two steps with ERR_STOPPED while *flag is not 0;
+ * a signal handler may set it.  NULL: never. */
+void session_set_stop(Session *s, const volatile sig_atomic_t *flag);
+
+#endif
