@@ -102,8 +102,10 @@ static Err *run_bind(Lower *l, Env *env, const Stmt *s)
     Val v;
     int n = s->u.bind.n_names;
     l->hint = s->u.bind.names[0].text;
+    l->hints = n > 1 ? s->u.bind.names : NULL;
     TRY(lower_expr(l, env, s->u.bind.value, &v));
     l->hint = NULL;
+    l->hints = NULL;
     if (n == 1) {
         lower_bind(l, env, s->u.bind.names[0].text, &v);
         return NULL;
@@ -329,6 +331,7 @@ Err *lower_decl_call(Lower *l, Env *env, const Expr *call, Val *out)
     const Decl *d = call->u.call.decl;
     const char *hint = l->hint;
     Val *arg = ARENA_ARRAY(l->a, Val, d->u.fn.n_params + 1);
+    l->hints = NULL;
     if (++l->steps > MAX_STEPS || env->depth > MAX_DEPTH)
         return lower_fail(l, call->span, "calls nest too deep or never end");
     l->hint = NULL;

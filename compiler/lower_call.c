@@ -506,14 +506,17 @@ static Err *split_group(const Call *c, Ref x, const Expr *group,
 static Err *call_split(const Call *c, Val *out)
 {
     const Expr *call = c->call;
+    const Ident *names = c->l->hints;
     Ref x;
     int64_t begin = 0;
+    c->l->hints = NULL;
     TRY(tensor_slot(c, "x", &x));
-    c->l->hint = NULL;
     int n = call->u.call.n_slots - 1;
     Val *item = ARENA_ARRAY(c->l->a, Val, n + 1);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
+        c->l->hint = names ? names[i].text : NULL;
         TRY(split_group(c, x, call->u.call.slots[i + 1], &begin, &item[i]));
+    }
     if (begin != type_last(type_of(c, x)))
         return lower_fail(c->l, call->span,
                           "the groups hold %lld values, the axis %lld",

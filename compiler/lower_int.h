@@ -71,6 +71,7 @@ typedef struct {
     LayerInstance *layer;
     int n_layers, cap_layers;
     const char *hint; /* name for the value of the expression in hand */
+    const Ident *hints; /* names for the items of a tuple, NULL if none */
     int64_t steps;    /* loops and calls so far: hostile texts end */
 } Lower;
 

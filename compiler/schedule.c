@@ -58,6 +58,20 @@ static WeightClass class_of(const char *tensor)
     return WEIGHT_other;
 }
 
+/* attn_qkv and attn_gate stand in both kinds of layer; a layer that has other
+ * DeltaNet tensors is one. */
+static void mark_deltanet(Plan *p)
+{
+    for (int i = 0; i < p->n_weights; i++) {
+        const char *name = p->weight[i].tensor, *part = strstr(name, ".ssm_");
+        for (int j = 0; part && j < p->n_weights; j++)
+            if (p->weight[j].cls == WEIGHT_attention &&
+                strncmp(p->weight[j].tensor, name,
+                        (size_t)(part - name) + 1) == 0)
+                p->weight[j].cls = WEIGHT_deltanet;
+    }
+}
+
 static Err *add_weight(Sched *s, const Node *n, int device, int *out)
 {
     Plan *p = s->p;
@@ -340,6 +354,7 @@ Err *schedule_build(PassContext *c, const Module *m, Module **kernels,
     copy_devices(&s);
     for (int i = 0; i < m->n_graphs; i++)
         DO(add_program(&s, m->graph[i]));
+    mark_deltanet(s.p);
     DO(memplan_assign(s.p));
     DO(parse_kernels(&s, kernels));
     *out = s.p;
