@@ -160,6 +160,8 @@ void diag_print(const Diags *d, Buf *out)
     const Diag *list[2 * DIAG_MAX];
     int n = 0;
     for (const Diag *m = d->first; m; m = m->next) {
+        if (m->level == DIAG_WARNING && d->n_errors > 0)
+            continue; /* likely a consequence */
         int i = n++;
         for (; i > 0 && list[i - 1]->span.begin > m->span.begin; i--)
             list[i] = list[i - 1];

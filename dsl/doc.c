@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-typedef enum { DOC_TEXT, DOC_BREAK, DOC_CAT, DOC_NEST, DOC_GROUP } DocKind;
+typedef enum { DOC_TEXT, DOC_BREAK, DOC_CAT, DOC_NEST, DOC_GROUP, DOC_FLAT } DocKind;
 
 struct Doc {
     DocKind kind;
@@ -72,6 +72,13 @@ const Doc *doc_group(Arena *a, const Doc *d)
     return make(a, DOC_GROUP, 1, &d);
 }
 
+const Doc *doc_flat(Arena *a, const Doc *d)
+{
+    Doc *flat = make(a, DOC_FLAT, 1, &d);
+    flat->breaks = false;
+    return flat;
+}
+
 const Doc *doc_items(Arena *a, const char *open, int n,
                      const Doc *const *items, const char *close)
 {
@@ -133,6 +140,9 @@ static void put(Writer *w, const Doc *d, int indent, bool flat, int tail)
         return;
     case DOC_NEST:
         put_parts(w, d, indent + DOC_INDENT, flat, tail);
+        return;
+    case DOC_FLAT:
+        put_parts(w, d, indent, true, tail);
         return;
     case DOC_GROUP:
         flat = flat || w->column + d->width + tail <= DOC_WIDTH;

@@ -25,6 +25,8 @@ const Doc *doc_cat(Arena *a, int n, const Doc *const *parts);
             (const Doc *[]){__VA_ARGS__})
 const Doc *doc_nest(Arena *a, const Doc *d);
 const Doc *doc_group(Arena *a, const Doc *d);
+/* Never breaks. */
+const Doc *doc_flat(Arena *a, const Doc *d);
 /* open items, separated by commas and breaks, close: a group. */
 const Doc *doc_items(Arena *a, const char *open, int n,
                      const Doc *const *items, const char *close);

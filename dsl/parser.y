@@ -236,7 +236,7 @@ static void dsl_yyerror(const Span *at, Parse *p, const char *text)
     diag_error(p->diags, *at, "nested too deeply");
 }
 
-static int dsl_yyreport_syntax_error(const yypcontext_t *context, Parse *p)
+static int yyreport_syntax_error(const yypcontext_t *context, Parse *p)
 {
     yysymbol_kind_t expected[YYNTOKENS];
     const char *names[YYNTOKENS];

@@ -132,23 +132,36 @@ bool poly_is_name(const Poly *p, uint32_t order)
            p->terms[0].vars[0]->order == order;
 }
 
-static bool var_uses(const PolyVar *v, uint32_t order)
+/* Any variable with an order from..to. */
+static bool uses_between(const Poly *p, uint32_t from, uint32_t to);
+
+static bool var_uses(const PolyVar *v, uint32_t from, uint32_t to)
 {
     if (v->kind == ATOM_NAME)
-        return v->order == order;
+        return v->order >= from && v->order <= to;
     for (int i = 0; i < v->n_args; i++)
-        if (poly_uses(v->args[i], order))
+        if (uses_between(v->args[i], from, to))
             return true;
+    return false;
+}
+
+static bool uses_between(const Poly *p, uint32_t from, uint32_t to)
+{
+    for (int i = 0; i < p->n_terms; i++)
+        for (int j = 0; j < p->terms[i].n_vars; j++)
+            if (var_uses(p->terms[i].vars[j], from, to))
+                return true;
     return false;
 }
 
 bool poly_uses(const Poly *p, uint32_t order)
 {
-    for (int i = 0; i < p->n_terms; i++)
-        for (int j = 0; j < p->terms[i].n_vars; j++)
-            if (var_uses(p->terms[i].vars[j], order))
-                return true;
-    return false;
+    return uses_between(p, order, order);
+}
+
+bool poly_uses_from(const Poly *p, uint32_t order)
+{
+    return uses_between(p, order, UINT32_MAX);
 }
 
 bool poly_has_atoms(const Poly *p)

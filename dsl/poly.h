@@ -74,6 +74,8 @@ bool poly_is_const(const Poly *p, int64_t *k);
 bool poly_is_name(const Poly *p, uint32_t order);
 /* Whether the variable `order` stands anywhere in it. */
 bool poly_uses(const Poly *p, uint32_t order);
+/* Whether any variable of that order or a later one does. */
+bool poly_uses_from(const Poly *p, uint32_t order);
 /* Whether any atom but a name stands in it. */
 bool poly_has_atoms(const Poly *p);
 

@@ -67,13 +67,17 @@ static const Doc *operand(const Printer *p, const Expr *e, int level)
     return DOC(p->a, text(p, "("), d, text(p, ")"));
 }
 
+/* Shapes are read at a glance: they never break. */
 static const Doc *list(const Printer *p, Expr *const *items, int n)
 {
     Printer inner = {p->a, true};
-    const Doc **docs = ARENA_ARRAY(p->a, const Doc *, n + 1);
-    for (int i = 0; i < n; i++)
-        docs[i] = expr(&inner, items[i]);
-    return doc_items(p->a, "[", n, docs, "]");
+    const Doc **docs = ARENA_ARRAY(p->a, const Doc *, 2 * n + 2);
+    for (int i = 0; i < n; i++) {
+        docs[2 * i] = text(p, i ? ", " : "[");
+        docs[2 * i + 1] = expr(&inner, items[i]);
+    }
+    docs[2 * n] = text(p, "]");
+    return doc_flat(p->a, doc_cat(p->a, 2 * n + 1, docs));
 }
 
 static const Doc *binary(const Printer *p, const Expr *e)
@@ -223,7 +227,8 @@ static const Doc *values(const Printer *p, Expr *const *list, int n)
         docs[3 * i + 1] = i ? doc_break(p->a, " ") : NULL;
         docs[3 * i + 2] = expr(p, list[i]);
     }
-    return doc_group(p->a, doc_nest(p->a, doc_cat(p->a, 3 * n, docs)));
+    const Doc *all = doc_cat(p->a, 3 * n, docs);
+    return n == 1 ? all : doc_group(p->a, doc_nest(p->a, all));
 }
 
 const Doc *print_stmt_doc(Arena *a, const Stmt *s)
@@ -278,7 +283,7 @@ static const Doc *fn(const Printer *p, const char *keyword, const Decl *d)
     bool bare = d->u.fn.n_results == 1 && !d->u.fn.named_results;
     const Doc *results =
         bare ? field(p, &d->u.fn.results[0])
-             : fields(p, d->u.fn.results, d->u.fn.n_results);
+             : doc_flat(a, fields(p, d->u.fn.results, d->u.fn.n_results));
     const Doc *when = d->u.fn.when ? DOC(a, text(p, " when "),
                                          expr(p, d->u.fn.when))
                                    : NULL;
@@ -325,6 +330,15 @@ static const Doc *state_decl(const Printer *p, const Decl *d)
                list(p, d->u.state.dims, d->u.state.n_dims));
 }
 
+static const Doc *require(const Printer *p, const Decl *d)
+{
+    const Doc *message = doc_nest(p->a, DOC(p->a, doc_break(p->a, " "),
+                                            expr(p, d->u.require.message)));
+    return doc_group(p->a, DOC(p->a, text(p, "require "),
+                               expr(p, d->u.require.cond), text(p, ","),
+                               message));
+}
+
 const Doc *print_decl_doc(Arena *a, const Decl *d)
 {
     const Printer *p = &(Printer){a, false};
@@ -338,8 +352,7 @@ const Doc *print_decl_doc(Arena *a, const Decl *d)
                    text(p, ": "), type(p, &d->u.param.type), text(p, " = "),
                    expr(p, d->u.param.value));
     case DECL_REQUIRE:
-        return DOC(a, text(p, "require "), expr(p, d->u.require.cond),
-                   text(p, ", "), expr(p, d->u.require.message));
+        return require(p, d);
     case DECL_STATE:
         return state_decl(p, d);
     case DECL_FN:
