@@ -67,6 +67,47 @@ Test(options, lone_dashes)
     arena_free(a);
 }
 
+Test(options, values)
+{
+    Arena *a = arena_new();
+    Options o;
+    cr_assert(!parse(a, "run|m|--batch=7|--seed|-3|--top-p=.5|hello", &o));
+    cr_expect_eq(o.batch, 7);
+    cr_expect_eq(o.seed, -3);
+    cr_expect_float_eq(o.top_p, 0.5, 0);
+    cr_expect(o.given[OPT_seed] && !o.given[OPT_top_k]);
+    cr_expect_eq(o.n_args, 2);
+    cr_expect_str_eq(o.args[1], "hello");
+    cr_assert(!parse(a, "run|m|--set=a=b|--set|c=d|--kv=q8_0,f16", &o));
+    cr_expect_eq(o.set.n, 2);
+    cr_expect_str_eq(o.set.item[0], "a=b");
+    cr_expect_str_eq(o.set.item[1], "c=d");
+    cr_expect_str_eq(o.kv, "q8_0,f16");
+    arena_free(a);
+}
+
+Test(options, wrong_values)
+{
+    expect_error("run|m|--batch=-1", "0 or more");
+    expect_error("run|m|--batch=1x", "whole number");
+    expect_error("run|m|--batch=99999999999999999999", "whole number");
+    expect_error("run|m|--batch= 1", "whole number");
+    expect_error("run|m|--batch=", "whole number");
+    expect_error("run|m|--batch", "needs a value: --batch=TOKENS");
+    expect_error("run|m|--batch|--raw", "needs a value");
+    expect_error("run|m|--temperature=nan", "a number");
+    expect_error("run|m|--temperature=inf", "a number");
+    expect_error("run|m|--temperature=1e999", "a number");
+    expect_error("run|m|--fuse=blok", "did you mean 'block'?");
+    expect_error("run|m|--fuse=block,none", "expected one of");
+    expect_error("run|m|--kv=f16,f16,f16", "expected one of");
+    expect_error("run|m|--kv=f16,", "expected one of");
+    expect_error("run|m|--cache-size=1GB", "a size such as");
+    expect_error("run|m|--stage=plan", "takes no --stage (only: show)");
+    expect_error("run", "too few arguments for 'sextet run MODEL.gguf");
+    expect_error("run|a|b|c", "too many arguments");
+}
+
 Test(options, mistakes)
 {
     expect_error("hepl", "did you mean 'help'?");
@@ -155,6 +196,16 @@ Test(options, rows_are_sound)
         const OptionRow *r = &option_table[i];
         cr_expect(r->commands[0] && r->help[0], "%s", r->name);
         cr_expect_eq(r->kind == KIND_FLAG, r->value[0] == '\0', "%s", r->name);
+        for (const char *p = r->commands; *p && *p != '*';) {
+            size_t n = strcspn(p, " ");
+            char *word = strndup(p, n);
+            bool later =
+                strcmp(word, "bench") == 0 || strcmp(word, "tokenize") == 0;
+            cr_expect(later || command_find(word), "%s: no command '%s'",
+                      r->name, word);
+            free(word);
+            p += n + (p[n] != '\0');
+        }
         cr_expect(strspn(r->name, "abcdefghijklmnopqrstuvwxyz0123456789_") ==
                       strlen(r->name),
                   "%s", r->name);
