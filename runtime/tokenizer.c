@@ -200,6 +200,8 @@ Err *tokenizer_encode(const Tokenizer *t, const char *text, size_t n,
     if (n > TOKENIZER_MAX_TEXT)
         return err_new(ERR_LIMIT, "the text is longer than %d bytes",
                        TOKENIZER_MAX_TEXT);
+    if (n == 0)
+        text = ""; /* it may be NULL */
     DO(well_formed(&c, flags, &text, &n));
     DO(splitter_work_new(t->splitter, &c.split));
     if (flags & TOKENIZE_BOS && t->bos >= 0)

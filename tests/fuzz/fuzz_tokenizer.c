@@ -73,6 +73,7 @@ static void round_trip(unsigned how, const char *s, size_t n)
     Tokens ids = {0};
     Buf text = {0}, back = {0}, want = {0}, streamed = {0};
     TokenStream stream = {0};
+    buf_add(&text, "", 0);
     if (how & 4)
         unicode_repair(s, n, &text);
     else

@@ -72,6 +72,9 @@ Test(tokenizer, merges_by_rank_and_from_the_left)
 {
     Fixture f = open_tiny();
     assert_tokens(&f, "", 0, "");
+    Tokens none = {0};
+    cr_assert_null(tokenizer_encode(f.t, NULL, 0, TOKENIZE_SPECIAL, &none));
+    cr_assert_eq(none.n, 0);
     assert_tokens(&f, "h", 0, "h");
     assert_tokens(&f, "hello world", 0, "hello/" G "world");
     assert_tokens(&f, "hell", 0, "hell");
