@@ -27,7 +27,8 @@ typedef struct {
 /* Scratch of one thread, grown to the largest piece: 28 bytes a byte. */
 typedef struct {
     struct BpeNode *node;
-    uint64_t *heap;
+    uint64_t *heap; /* inside heap_memory */
+    void *heap_memory;
     size_t cap;
 } BpeWork;
 
