@@ -50,6 +50,8 @@ static void make_groups(KernelSet *s)
         last = share;
         s->group_of[i] = s->n_groups - 1;
         Group *g = &s->group[s->n_groups - 1];
+        if (g->text.n == 0)
+            buf_puts(&g->text, "module kernels\n");
         buf_puts(&g->text, p->kernel[i].text);
         buf_puts(&g->text, "\n");
         done += strlen(p->kernel[i].text);

@@ -14,8 +14,9 @@ static Err *check_weight(const PlanWeight *w, const TensorInfo *t)
         return err_new(ERR_INPUT, "tensor '%s' is %s, the plan expects %s",
                        w->tensor, block_info[t->type].name,
                        block_info[w->type].name);
-    bool same = t->rank == w->rank && t->bytes == w->bytes;
-    for (int i = 0; same && i < w->rank; i++)
+    /* extents beyond the rank are 1: {D} and {D, 1} are the same matrix */
+    bool same = t->bytes == w->bytes;
+    for (int i = 0; same && i < PLAN_MAX_RANK; i++)
         same = t->ne[i] == w->ne[i];
     if (!same)
         return err_new(ERR_INPUT, "tensor '%s' has not the shape of the plan",
