@@ -300,6 +300,8 @@ static const ExecutorKind exec_kind = {exec_step, exec_reset, exec_close};
 
 void exec_set_trace(Executor *base, ExecTrace *fn, void *ctx)
 {
+    if (base->kind != &exec_kind)
+        return;
     exec(base)->trace = fn;
     exec(base)->trace_ctx = ctx;
 }

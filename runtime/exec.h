@@ -28,7 +28,7 @@ typedef struct {
  * outlive the executor, the file excepted. */
 Err *exec_open(const ExecSpec *spec, Executor **out) MUST_USE;
 
-/* fn NULL: stop tracing.  For executors of exec_open only. */
+/* fn NULL: stop tracing.  Executors of other kinds have no steps to trace. */
 void exec_set_trace(Executor *x, ExecTrace *fn, void *ctx);
 
 #endif
