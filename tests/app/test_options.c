@@ -199,8 +199,7 @@ Test(options, rows_are_sound)
         for (const char *p = r->commands; *p && *p != '*';) {
             size_t n = strcspn(p, " ");
             char *word = strndup(p, n);
-            cr_expect(command_find(word), "%s: no command '%s'", r->name,
-                      word);
+            cr_expect(command_find(word), "%s: no command '%s'", r->name, word);
             free(word);
             p += n + (p[n] != '\0');
         }
