@@ -1,0 +1,280 @@
+/* emit_attention.c - causal attention over the per-token states.
+ *
+ * A work item is a token and up to HEADS query heads of one group, which share
+ * every key and value row they load.  Keys are taken KEYS at a time with the
+ * running maximum m and sum s of the softmax: when m grows, what was summed so
+ * far shrinks by e^(old m - m).  Rows of a block type are decoded into scratch
+ * first. */
+#include <math.h>
+
+#include "gen/llvm/rows.h"
+#include "gen/llvm/tile.h"
+#include "gen/llvm/vecmath.h"
+
+enum { HEADS = 4, KEYS = 32 };
+
+/* A state as the loops see it: rows of d values of type t. */
+typedef struct {
+    LLVMValueRef base; /* of row 0, this group */
+    BlockType state;   /* as stored */
+    BlockType t;       /* as read: f32 after decoding */
+    int64_t row_bytes; /* as stored */
+    LLVMValueRef decoded;
+} KvRows;
+
+typedef struct {
+    Emit *e;
+    Ir *ir;
+    const Node *node;
+    int64_t H, G, d;
+    int heads;                 /* query heads together */
+    LLVMValueRef q;            /* rows of them, d apart */
+    LLVMValueRef o, p;         /* scratch: sums [heads,d], weights [heads,KEYS] */
+    LLVMValueRef m[HEADS], s[HEADS]; /* variables */
+    LLVMValueRef shrink[HEADS];
+    LLVMValueRef first, n;     /* keys [first, first + n) of the tile */
+    KvRows k, v;
+    Acc acc[HEADS];
+    LLVMValueRef key, keys;    /* row being read; row 0 of the tile */
+} Attention;
+
+static int heads_together(int64_t per_group)
+{
+    int n = HEADS;
+    while (per_group % n)
+        n--;
+    return n;
+}
+
+static KvRows state_rows(Attention *a, int arg, LLVMValueRef group)
+{
+    Ir *ir = a->ir;
+    BlockType t = a->e->g->node[a->node->arg[arg]].type.dtype;
+    KvRows r = {.state = t, .t = t, .row_bytes = block_bytes(t, a->G * a->d)};
+    r.base = l_elem(ir, a->e->arg[a->node->arg[arg]], t,
+                    l_muli(ir, group, a->d));
+    if (block_info[t].kind == BLOCK_QUANT) {
+        r.t = BT_f32;
+        r.decoded = emit_scratch_f32(a->e, KEYS * a->d);
+    }
+    return r;
+}
+
+/* Row `first` of the tile, decoded if need be; *stride: bytes to the next. */
+static LLVMValueRef tile_rows(const Attention *a, const KvRows *r,
+                              int64_t *stride)
+{
+    Ir *ir = a->ir;
+    LLVMValueRef from = l_index(ir, r->base, a->first, r->row_bytes);
+    *stride = r->row_bytes;
+    if (!r->decoded)
+        return from;
+    Loop l = l_for(ir, "decode", l_int(ir, 0), a->n, 1);
+    LLVMValueRef args[] = {l_index(ir, from, l.i, r->row_bytes),
+                           l_int(ir, a->d),
+                           l_index(ir, r->decoded, l.i, a->d * 4)};
+    l_call(ir, tile_decoder(ir, r->state), args, 3);
+    l_end(ir, &l);
+    *stride = a->d * 4;
+    return r->decoded;
+}
+
+static LLVMValueRef head_at(const Attention *a, LLVMValueRef p, int h,
+                            LLVMValueRef i)
+{
+    return l_index(a->ir, l_at(a->ir, p, h * a->d * 4), i, 4);
+}
+
+static LLVMValueRef weight_at(const Attention *a, int h, LLVMValueRef j)
+{
+    return l_index(a->ir, l_at(a->ir, a->p, h * KEYS * 4), j, 4);
+}
+
+/* ---- scores ---- */
+
+static void score_lanes(Ir *ir, void *ctx, LLVMValueRef i, int lanes)
+{
+    const Attention *a = ctx;
+    LLVMValueRef k = l_elem(ir, a->key, a->k.t, i);
+    k = l_load_f32(ir, a->k.t, k, lanes);
+    for (int h = 0; h < a->heads; h++) {
+        LLVMValueRef q = head_at(a, a->q, h, i);
+        l_acc_fma(ir, &a->acc[h], l_load(ir, l_vec(ir->f32, lanes), q), k);
+    }
+}
+
+/* p = scale * q.k for the tile's keys, -inf behind them. */
+static void scores(Attention *a)
+{
+    Ir *ir = a->ir;
+    int64_t stride;
+    LLVMValueRef rows = tile_rows(a, &a->k, &stride), all, s;
+    all = l_like(LLVMGetUndef(l_vec(ir->f32, KEYS)), -HUGE_VAL);
+    for (int h = 0; h < a->heads; h++)
+        l_store(ir, all, weight_at(a, h, l_int(ir, 0)));
+    Loop l = l_for(ir, "key", l_int(ir, 0), a->n, 1);
+    a->key = l_index(ir, rows, l.i, stride);
+    for (int h = 0; h < a->heads; h++)
+        a->acc[h] = l_acc(ir, 2 * ir->lanes, 0);
+    l_lanes_for(ir, a->d, 2 * ir->lanes, score_lanes, a);
+    for (int h = 0; h < a->heads; h++) {
+        s = l_fmulc(ir, l_acc_sum(ir, &a->acc[h]),
+                    a->node->attr[ATTR_scale].f);
+        l_store(ir, s, weight_at(a, h, l.i));
+    }
+    l_end(ir, &l);
+}
+
+/* ---- softmax so far ---- */
+
+static LLVMValueRef largest(Ir *ir, LLVMValueRef v)
+{
+    for (int h = l_lanes(v) / 2; h; h /= 2)
+        v = l_fmax(ir, l_pick(ir, v, 0, 1, h), l_pick(ir, v, h, 1, h));
+    return v;
+}
+
+/* Scores to weights e^(score - m) with the new m; s follows. */
+static void weights(Attention *a, int h)
+{
+    Ir *ir = a->ir;
+    LLVMValueRef at = weight_at(a, h, l_int(ir, 0)), p, m, old, s;
+    p = l_load(ir, l_vec(ir->f32, KEYS), at);
+    old = l_load(ir, ir->f32, a->m[h]);
+    m = l_fmax(ir, largest(ir, p), old);
+    l_store(ir, m, a->m[h]);
+    p = vec_exp(ir, l_fsub(ir, p, l_splat(ir, m, KEYS)));
+    l_store(ir, p, at);
+    a->shrink[h] = vec_exp(ir, l_fsub(ir, old, m));
+    s = l_load(ir, ir->f32, a->s[h]);
+    s = l_fma(ir, s, a->shrink[h], l_hsum(ir, p));
+    l_store(ir, s, a->s[h]);
+}
+
+/* ---- values ---- */
+
+/* o = shrink * o + sum_j p_j v_j, for some lanes of all heads */
+static void value_lanes(Ir *ir, void *ctx, LLVMValueRef i, int lanes)
+{
+    const Attention *a = ctx;
+    LLVMTypeRef t = l_vec(ir->f32, lanes);
+    LLVMValueRef sum[HEADS], v, p;
+    for (int h = 0; h < a->heads; h++) {
+        sum[h] = l_var(ir, t, "sum");
+        v = l_load(ir, t, head_at(a, a->o, h, i));
+        l_store(ir, l_fmul(ir, v, l_splat(ir, a->shrink[h], lanes)), sum[h]);
+    }
+    int64_t stride = a->v.decoded ? a->d * 4 : a->v.row_bytes;
+    Loop l = l_for(ir, "value", l_int(ir, 0), a->n, 1);
+    v = l_elem(ir, l_index(ir, a->keys, l.i, stride), a->v.t, i);
+    v = l_load_f32(ir, a->v.t, v, lanes);
+    for (int h = 0; h < a->heads; h++) {
+        p = l_splat(ir, l_load(ir, ir->f32, weight_at(a, h, l.i)), lanes);
+        l_store(ir, l_fma(ir, p, v, l_load(ir, t, sum[h])), sum[h]);
+    }
+    l_end(ir, &l);
+    for (int h = 0; h < a->heads; h++)
+        l_store(ir, l_load(ir, t, sum[h]), head_at(a, a->o, h, i));
+}
+
+static void values(Attention *a)
+{
+    int64_t stride;
+    a->keys = tile_rows(a, &a->v, &stride);
+    l_lanes_for(a->ir, a->d, 2 * a->ir->lanes, value_lanes, a);
+}
+
+/* ---- one item ---- */
+
+static void start_sums(Attention *a)
+{
+    Ir *ir = a->ir;
+    for (int h = 0; h < a->heads; h++) {
+        a->m[h] = l_var(ir, ir->f32, "m");
+        a->s[h] = l_var(ir, ir->f32, "s");
+        l_store(ir, l_real(ir, -HUGE_VAL), a->m[h]);
+        l_store(ir, l_real(ir, 0), a->s[h]);
+    }
+    LLVMBuildMemSet(ir->b, a->o, LLVMConstInt(ir->i8, 0, false),
+                    l_int(ir, a->heads * a->d * 4), 64);
+}
+
+typedef struct {
+    LLVMValueRef at, factor;
+} Divide;
+
+static void divide_lanes(Ir *ir, void *ctx, LLVMValueRef i, int lanes)
+{
+    const Divide *c = ctx;
+    LLVMValueRef p = l_index(ir, c->at, i, 4);
+    LLVMValueRef v = l_load(ir, l_vec(ir->f32, lanes), p);
+    l_store(ir, l_fmul(ir, v, l_splat(ir, c->factor, lanes)), p);
+}
+
+static void divide_by_sums(Attention *a)
+{
+    Ir *ir = a->ir;
+    for (int h = 0; h < a->heads; h++) {
+        Divide c = {head_at(a, a->o, h, l_int(ir, 0)), NULL};
+        c.factor = l_load(ir, ir->f32, a->s[h]);
+        c.factor = l_fdiv(ir, l_real(ir, 1), c.factor);
+        l_lanes_for(ir, a->d, ir->lanes, divide_lanes, &c);
+    }
+}
+
+static void attend(Attention *a, LLVMValueRef rows)
+{
+    Ir *ir = a->ir;
+    start_sums(a);
+    Loop l = l_for(ir, "keys", l_int(ir, 0), rows, KEYS);
+    a->first = l.i;
+    a->n = l_min(ir, l_sub(ir, rows, l.i), l_int(ir, KEYS));
+    scores(a);
+    for (int h = 0; h < a->heads; h++)
+        weights(a, h);
+    values(a);
+    l_end(ir, &l);
+    divide_by_sums(a);
+}
+
+static Attention attention_new(Emit *e, Ref n)
+{
+    const Node *node = &e->g->node[n];
+    const Type *k = &e->g->node[node->arg[1]].type;
+    Attention a = {.e = e, .ir = e->ir, .node = node};
+    a.H = node->type.dim[1].k;
+    a.d = node->type.dim[2].k;
+    a.G = k->dim[1].k;
+    a.heads = heads_together(a.H / a.G);
+    a.o = emit_scratch_f32(e, a.heads * a.d);
+    a.p = emit_scratch_f32(e, a.heads * KEYS);
+    return a;
+}
+
+void emit_attention_class(Emit *e)
+{
+    Ir *ir = e->ir;
+    Ref n = emit_find(e, KIND_ATTENTION);
+    Attention a = attention_new(e, n);
+    bool *after = ARENA_ARRAY(ir->arena, bool, e->g->n_nodes + 1);
+    for (Ref i = n; i < e->g->n_nodes; i++)
+        after[i] = true;
+    Rows r = rows_new(e, after, a.H * a.d, a.heads * a.d);
+    int64_t units = a.H / a.heads;
+    Loop l = l_for(ir, "item", e->begin, e->end, 1);
+    LLVMValueRef unit = l_rem(ir, l.i, l_int(ir, units)), head, group;
+    r.row = l_div(ir, l.i, l_int(ir, units));
+    head = l_muli(ir, unit, a.heads);
+    group = l_div(ir, head, l_int(ir, a.H / a.G));
+    r.first = l_muli(ir, head, a.d);
+    Value q = rows_input(&r, a.node->arg[0], 0);
+    a.k = state_rows(&a, 1, group);
+    a.v = state_rows(&a, 2, group);
+    a.q = l_index(ir, rows_at(&r, &q),
+                  layout_offset(ir, &q.lay, r.first), 4);
+    attend(&a, l_addi(ir, l_add(ir, e->past, r.row), 1));
+    rows_given(&r, n, a.o);
+    rows_run(&r);
+    l_end(ir, &l);
+    e->items = (Dim){units, SYM_T};
+}

@@ -1,0 +1,266 @@
+/* ir.h - short names for building LLVM IR.
+ *
+ * A value is a scalar or a vector; a vector of one lane is written as a scalar,
+ * so the same emitter makes the wide body of a loop and its last few elements.
+ * Vectors may be wider than a register: the back end splits them, which is how
+ * one accumulator variable becomes several independent ones.
+ *
+ * Loads and stores assume no alignment.  Nothing is reassociated; a fused
+ * multiply-add appears only where l_fma() is called. */
+#ifndef GEN_LLVM_IR_H
+#define GEN_LLVM_IR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <llvm-c/Core.h>
+
+#include "base/arena.h"
+#include "base/blocks.h"
+
+/* What the emitters know of a processor. */
+typedef struct {
+    const char *name;     /* LLVM's */
+    const char *features; /* "+avx2,-..." */
+    int lanes;            /* f32 values in a register */
+    bool fma, f16c, vnni;
+} Cpu;
+
+typedef struct {
+    Arena *arena;
+    const Cpu *cpu;
+    int lanes; /* of cpu */
+    LLVMContextRef ctx;
+    LLVMModuleRef mod;
+    LLVMBuilderRef b;
+    LLVMTypeRef none, i1, i8, i16, i32, i64, f16, f32, f64, ptr;
+    LLVMValueRef fn;        /* the function being built */
+    LLVMValueRef entry_end; /* last instruction of its first block */
+} Ir;
+
+void ir_init(Ir *ir, Arena *a, const Cpu *cpu, const char *module);
+void ir_fini(Ir *ir);
+
+/* ---- functions ---- */
+
+/* Where another function's building was interrupted. */
+typedef struct {
+    LLVMValueRef fn, entry_end;
+    LLVMBasicBlockRef at;
+} IrPlace;
+
+LLVMTypeRef l_fn_type(LLVMTypeRef ret, const LLVMTypeRef *params, int n);
+/* Starts the body of a new function: `entry` for variables, then `body`. */
+IrPlace l_fn_begin(Ir *ir, LLVMValueRef fn);
+/* Goes back to what was being built before. */
+void l_fn_end(Ir *ir, IrPlace back);
+/* The function of that name, declared internal on first use (*is_new). */
+LLVMValueRef l_helper(Ir *ir, const char *name, LLVMTypeRef type, bool *is_new);
+LLVMValueRef l_call(Ir *ir, LLVMValueRef fn, LLVMValueRef *args, int n);
+static inline LLVMValueRef l_param(const Ir *ir, unsigned i, const char *name)
+{
+    LLVMValueRef p = LLVMGetParam(ir->fn, i);
+    LLVMSetValueName(p, name);
+    return p;
+}
+/* An LLVM intrinsic overloaded on `over` (NULL: not overloaded). */
+LLVMValueRef l_intrinsic(Ir *ir, const char *name, LLVMTypeRef over,
+                         LLVMValueRef *args, int n);
+
+/* ---- types and constants ---- */
+
+static inline LLVMTypeRef l_vec(LLVMTypeRef t, int lanes)
+{
+    return lanes == 1 ? t : LLVMVectorType(t, (unsigned)lanes);
+}
+static inline LLVMTypeRef l_type(LLVMValueRef v) { return LLVMTypeOf(v); }
+int l_lanes(LLVMValueRef v);
+LLVMValueRef l_int(const Ir *ir, int64_t v); /* i64 */
+LLVMValueRef l_i32(const Ir *ir, int64_t v);
+LLVMValueRef l_real(const Ir *ir, double v); /* f32 */
+/* v in every lane of a constant of x's type. */
+LLVMValueRef l_like(LLVMValueRef x, double v);
+LLVMValueRef l_int_like(LLVMValueRef x, int64_t v);
+LLVMValueRef l_const_vec(LLVMTypeRef elem, const int64_t *v, int n);
+/* A private constant array in the module. */
+LLVMValueRef l_table(Ir *ir, const char *name, LLVMTypeRef elem,
+                     LLVMValueRef *v, int n);
+
+/* ---- integer and float arithmetic ---- */
+
+#define L_BINARY(name, Build)                                                  \
+    static inline LLVMValueRef name(const Ir *ir, LLVMValueRef a,              \
+                                    LLVMValueRef c)                            \
+    {                                                                          \
+        return Build(ir->b, a, c, "");                                         \
+    }
+L_BINARY(l_add, LLVMBuildAdd)
+L_BINARY(l_sub, LLVMBuildSub)
+L_BINARY(l_mul, LLVMBuildMul)
+L_BINARY(l_div, LLVMBuildUDiv)
+L_BINARY(l_rem, LLVMBuildURem)
+L_BINARY(l_and, LLVMBuildAnd)
+L_BINARY(l_or, LLVMBuildOr)
+L_BINARY(l_xor, LLVMBuildXor)
+L_BINARY(l_shl, LLVMBuildShl)
+L_BINARY(l_shr, LLVMBuildLShr)
+L_BINARY(l_sar, LLVMBuildAShr)
+L_BINARY(l_fadd, LLVMBuildFAdd)
+L_BINARY(l_fsub, LLVMBuildFSub)
+L_BINARY(l_fmul, LLVMBuildFMul)
+L_BINARY(l_fdiv, LLVMBuildFDiv)
+#undef L_BINARY
+
+/* With a constant on the right, in every lane. */
+static inline LLVMValueRef l_addi(const Ir *ir, LLVMValueRef a, int64_t k)
+{
+    return l_add(ir, a, l_int_like(a, k));
+}
+static inline LLVMValueRef l_muli(const Ir *ir, LLVMValueRef a, int64_t k)
+{
+    return l_mul(ir, a, l_int_like(a, k));
+}
+static inline LLVMValueRef l_andi(const Ir *ir, LLVMValueRef a, int64_t k)
+{
+    return l_and(ir, a, l_int_like(a, k));
+}
+static inline LLVMValueRef l_shli(const Ir *ir, LLVMValueRef a, int64_t k)
+{
+    return l_shl(ir, a, l_int_like(a, k));
+}
+static inline LLVMValueRef l_shri(const Ir *ir, LLVMValueRef a, int64_t k)
+{
+    return l_shr(ir, a, l_int_like(a, k));
+}
+static inline LLVMValueRef l_fmulc(const Ir *ir, LLVMValueRef a, double k)
+{
+    return l_fmul(ir, a, l_like(a, k));
+}
+static inline LLVMValueRef l_faddc(const Ir *ir, LLVMValueRef a, double k)
+{
+    return l_fadd(ir, a, l_like(a, k));
+}
+
+static inline LLVMValueRef l_select(const Ir *ir, LLVMValueRef c,
+                                    LLVMValueRef a, LLVMValueRef b)
+{
+    return LLVMBuildSelect(ir->b, c, a, b, "");
+}
+static inline LLVMValueRef l_icmp(const Ir *ir, LLVMIntPredicate p,
+                                  LLVMValueRef a, LLVMValueRef b)
+{
+    return LLVMBuildICmp(ir->b, p, a, b, "");
+}
+static inline LLVMValueRef l_fcmp(const Ir *ir, LLVMRealPredicate p,
+                                  LLVMValueRef a, LLVMValueRef b)
+{
+    return LLVMBuildFCmp(ir->b, p, a, b, "");
+}
+LLVMValueRef l_min(const Ir *ir, LLVMValueRef a, LLVMValueRef b); /* signed */
+LLVMValueRef l_max(const Ir *ir, LLVMValueRef a, LLVMValueRef b);
+/* a > b ? a : b */
+LLVMValueRef l_fmax(const Ir *ir, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef l_fabs(Ir *ir, LLVMValueRef a);
+/* a * b + c, rounded once where the processor can. */
+LLVMValueRef l_fma(Ir *ir, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c);
+
+/* ---- between types ---- */
+
+static inline LLVMValueRef l_bits(const Ir *ir, LLVMValueRef v, LLVMTypeRef t)
+{
+    return LLVMBuildBitCast(ir->b, v, t, "");
+}
+static inline LLVMValueRef l_zext(const Ir *ir, LLVMValueRef v, LLVMTypeRef t)
+{
+    return LLVMBuildZExt(ir->b, v, l_vec(t, l_lanes(v)), "");
+}
+static inline LLVMValueRef l_sext(const Ir *ir, LLVMValueRef v, LLVMTypeRef t)
+{
+    return LLVMBuildSExt(ir->b, v, l_vec(t, l_lanes(v)), "");
+}
+static inline LLVMValueRef l_trunc(const Ir *ir, LLVMValueRef v, LLVMTypeRef t)
+{
+    return LLVMBuildTrunc(ir->b, v, l_vec(t, l_lanes(v)), "");
+}
+/* Signed integers to f32. */
+static inline LLVMValueRef l_to_f32(const Ir *ir, LLVMValueRef v)
+{
+    return LLVMBuildSIToFP(ir->b, v, l_vec(ir->f32, l_lanes(v)), "");
+}
+
+/* ---- lanes ---- */
+
+LLVMValueRef l_splat(Ir *ir, LLVMValueRef scalar, int lanes);
+/* Lanes first, first+step, ... of a. */
+LLVMValueRef l_pick(Ir *ir, LLVMValueRef a, int first, int step, int n);
+/* Lane i of the result is lane from[i] of a, then of b (b NULL: of a). */
+LLVMValueRef l_shuffle(Ir *ir, LLVMValueRef a, LLVMValueRef b, const int *from,
+                       int n);
+LLVMValueRef l_concat(Ir *ir, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef l_lane(Ir *ir, LLVMValueRef v, int i);
+/* v with zeros appended up to `lanes`. */
+LLVMValueRef l_pad(Ir *ir, LLVMValueRef v, int lanes);
+/* All lanes added in a fixed tree. */
+LLVMValueRef l_hsum(Ir *ir, LLVMValueRef v);
+
+/* ---- memory ---- */
+
+LLVMValueRef l_load(Ir *ir, LLVMTypeRef t, LLVMValueRef p);
+void l_store(Ir *ir, LLVMValueRef v, LLVMValueRef p);
+/* p + bytes */
+LLVMValueRef l_at(Ir *ir, LLVMValueRef p, int64_t bytes);
+/* p + i * bytes */
+LLVMValueRef l_index(Ir *ir, LLVMValueRef p, LLVMValueRef i, int64_t bytes);
+/* Element i of an array of t; i is a multiple of t's block length. */
+LLVMValueRef l_elem(Ir *ir, LLVMValueRef p, BlockType t, LLVMValueRef i);
+LLVMValueRef l_f32_at(Ir *ir, LLVMValueRef p, LLVMValueRef i, int lanes);
+/* `lanes` values of a FLOAT type or i32, as f32. */
+LLVMValueRef l_load_f32(Ir *ir, BlockType t, LLVMValueRef p, int lanes);
+/* f32 lanes rounded to a FLOAT type. */
+void l_store_f32(Ir *ir, BlockType t, LLVMValueRef v, LLVMValueRef p);
+/* Fills n bytes at p from src. */
+void l_copy(Ir *ir, LLVMValueRef p, LLVMValueRef src, LLVMValueRef n);
+
+/* A variable of the function (becomes a register). */
+LLVMValueRef l_var(Ir *ir, LLVMTypeRef t, const char *name);
+
+/* ---- control ---- */
+
+typedef struct {
+    LLVMBasicBlockRef head, exit;
+    LLVMValueRef i; /* i64 */
+    int64_t step;
+} Loop;
+
+/* for (i = from; i < to; i += step).  No loop if it must run exactly once. */
+Loop l_for(Ir *ir, const char *name, LLVMValueRef from, LLVMValueRef to,
+           int64_t step);
+void l_end(Ir *ir, Loop *loop);
+
+typedef struct {
+    LLVMBasicBlockRef other, done;
+} Branch;
+Branch l_if(Ir *ir, const char *name, LLVMValueRef cond);
+void l_else(Ir *ir, Branch *br);
+void l_endif(Ir *ir, Branch *br);
+
+/* Calls body for elements [i, i + lanes) until all n are done: in steps of
+ * `width`, then what is left at once; if n is only known at run time, the rest
+ * one by one. */
+typedef void LaneBody(Ir *ir, void *ctx, LLVMValueRef i, int lanes);
+void l_lanes_for(Ir *ir, int64_t n, int width, LaneBody *body, void *ctx);
+void l_lanes_upto(Ir *ir, LLVMValueRef n, int width, LaneBody *body, void *ctx);
+
+/* A running sum or maximum over the lanes of such a loop. */
+typedef struct {
+    LLVMValueRef wide, one; /* variables */
+    int lanes;
+} Acc;
+Acc l_acc(Ir *ir, int lanes, double start);
+void l_acc_add(Ir *ir, const Acc *acc, LLVMValueRef v);
+void l_acc_fma(Ir *ir, const Acc *acc, LLVMValueRef a, LLVMValueRef b);
+void l_acc_max(Ir *ir, const Acc *acc, LLVMValueRef v);
+LLVMValueRef l_acc_sum(Ir *ir, const Acc *acc);
+LLVMValueRef l_acc_most(Ir *ir, const Acc *acc);
+
+#endif

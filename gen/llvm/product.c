@@ -1,0 +1,184 @@
+#include "gen/llvm/product.h"
+
+#include "gen/llvm/tile.h"
+
+enum { PANEL_FLOATS = 64 * 1024 }; /* decoded columns: a share of the cache */
+
+static bool is_float(BlockType t) { return block_info[t].kind == BLOCK_FLOAT; }
+
+static int64_t panel_columns(int64_t k)
+{
+    int64_t n = PANEL_FLOATS / k / TILE_COLS * TILE_COLS;
+    return n < TILE_COLS ? TILE_COLS : n > PRODUCT_COLS ? PRODUCT_COLS : n;
+}
+
+Product product_new(Emit *e, BlockType x, int64_t k, const BlockType *weights,
+                    int n)
+{
+    Product p = {.e = e, .type = x, .k = k, .share = 1};
+    bool panel = false, sums = false;
+    for (int i = 0; i < n; i++) {
+        panel = panel || (x == BT_f32 && weights[i] != BT_f32);
+        sums = sums || (x == BT_q8a && tile_needs_sums(weights[i]));
+    }
+    p.row_bytes = block_bytes(x, k);
+    p.panel_cols = panel_columns(k);
+    p.rows = emit_scratch(e, 8 * 4 * TILE_ROWS);
+    if (panel)
+        p.panel = emit_scratch_f32(e, p.panel_cols * k);
+    if (sums)
+        p.sums = emit_scratch_f32(e, PRODUCT_ROWS * (k / 16));
+    return p;
+}
+
+/* ---- rows ---- */
+
+LLVMValueRef product_row(const Product *p, LLVMValueRef i)
+{
+    Ir *ir = p->e->ir;
+    if (!p->list)
+        return l_add(ir, p->first, i);
+    LLVMValueRef at = l_index(ir, p->list, l_add(ir, p->first, i), 4);
+    return l_zext(ir, l_load(ir, ir->i32, at), ir->i64);
+}
+
+static LLVMValueRef x_row(const Product *p, LLVMValueRef i)
+{
+    Ir *ir = p->e->ir;
+    LLVMValueRef row = product_row(p, i);
+    if (p->share > 1)
+        row = l_div(ir, row, l_int(ir, p->share));
+    return l_index(ir, p->x, row, p->row_bytes);
+}
+
+void product_rows_ready(const Product *p)
+{
+    Ir *ir = p->e->ir;
+    if (!p->sums)
+        return;
+    Loop l = l_for(ir, "sums", l_int(ir, 0), p->count, 1);
+    LLVMValueRef to = l_index(ir, p->sums, l.i, p->k / 16 * 4);
+    LLVMValueRef args[] = {x_row(p, l.i), l_int(ir, p->k), to};
+    l_call(ir, tile_sums(ir), args, 3);
+    l_end(ir, &l);
+}
+
+/* Pointers to n rows from i on, the last one repeated, and to their sums. */
+static void point_at_rows(const Product *p, LLVMValueRef i, int n)
+{
+    Ir *ir = p->e->ir;
+    for (int k = 0; k < n; k++) {
+        LLVMValueRef r = l_addi(ir, i, k);
+        r = n == 1 ? r : l_min(ir, r, l_addi(ir, p->count, -1));
+        l_store(ir, x_row(p, r), l_at(ir, p->rows, 8 * k));
+        if (p->sums)
+            l_store(ir, l_index(ir, p->sums, r, p->k / 16 * 4),
+                    l_at(ir, p->rows, 8 * (TILE_ROWS + k)));
+    }
+}
+
+static LLVMValueRef out_at(Ir *ir, LLVMValueRef out, LLVMValueRef row,
+                           LLVMValueRef col)
+{
+    LLVMValueRef at = l_add(ir, l_muli(ir, row, PRODUCT_COLS), col);
+    return l_index(ir, out, at, 4);
+}
+
+/* ---- one dot product at a time ---- */
+
+/* Weights w by the n rows that were pointed at. */
+static void dot_rows(const Product *p, LLVMValueRef w, BlockType t,
+                     LLVMValueRef out, int n)
+{
+    Ir *ir = p->e->ir;
+    LLVMValueRef x = p->rows, fn;
+    if (p->type == BT_q8a && is_float(t)) { /* the blocks are on the right */
+        LLVMValueRef side = l_at(ir, p->rows, 8 * 3 * TILE_ROWS);
+        l_store(ir, w, side);
+        w = l_load(ir, ir->ptr, x);
+        x = side;
+        fn = tile_dot(ir, BT_q8a, t, 1);
+    } else {
+        fn = tile_dot(ir, t, p->type, n);
+    }
+    LLVMValueRef args[] = {w,
+                           x,
+                           l_at(ir, p->rows, 8 * TILE_ROWS),
+                           l_int(ir, p->k),
+                           out,
+                           l_int(ir, PRODUCT_COLS)};
+    l_call(ir, fn, args, 6);
+}
+
+static void dots(const Product *p, LLVMValueRef w, BlockType t,
+                 LLVMValueRef cols, LLVMValueRef out, int n)
+{
+    Ir *ir = p->e->ir;
+    Loop i = l_for(ir, "x", l_int(ir, 0), p->count, n);
+    point_at_rows(p, i.i, n);
+    Loop j = l_for(ir, "w", l_int(ir, 0), cols, 1);
+    LLVMValueRef row = l_index(ir, w, j.i, block_bytes(t, p->k));
+    dot_rows(p, row, t, out_at(ir, out, i.i, j.i), n);
+    l_end(ir, &j);
+    l_end(ir, &i);
+}
+
+/* ---- blocks of rows by decoded columns ---- */
+
+/* All rows by columns [from, to), whose first lies at w. */
+static void multiply_panel(const Product *p, LLVMValueRef w, LLVMValueRef from,
+                           LLVMValueRef to, LLVMValueRef out)
+{
+    Ir *ir = p->e->ir;
+    LLVMValueRef side = l_at(ir, p->rows, 8 * 3 * TILE_ROWS);
+    Loop i = l_for(ir, "x", l_int(ir, 0), p->count, TILE_ROWS);
+    point_at_rows(p, i.i, TILE_ROWS);
+    Loop j = l_for(ir, "w", from, to, TILE_COLS);
+    for (int c = 0; c < TILE_COLS; c++) {
+        LLVMValueRef col = l_addi(ir, j.i, c);
+        col = l_sub(ir, l_min(ir, col, l_addi(ir, to, -1)), from);
+        l_store(ir, l_index(ir, w, col, p->k * 4), l_at(ir, side, 8 * c));
+    }
+    LLVMValueRef args[] = {side, p->rows, l_int(ir, p->k),
+                           out_at(ir, out, i.i, j.i),
+                           l_int(ir, PRODUCT_COLS)};
+    l_call(ir, tile_block(ir), args, 5);
+    l_end(ir, &j);
+    l_end(ir, &i);
+}
+
+static void decoded_panels(const Product *p, LLVMValueRef w, BlockType t,
+                           LLVMValueRef cols, LLVMValueRef out)
+{
+    Ir *ir = p->e->ir;
+    Loop l = l_for(ir, "panel", l_int(ir, 0), cols, p->panel_cols);
+    LLVMValueRef end =
+        l_min(ir, cols, l_addi(ir, l.i, p->panel_cols)), from = l.i;
+    LLVMValueRef values = l_muli(ir, l_sub(ir, end, from), p->k);
+    LLVMValueRef args[] = {l_index(ir, w, from, block_bytes(t, p->k)), values,
+                           p->panel};
+    l_call(ir, tile_decoder(ir, t), args, 3);
+    multiply_panel(p, p->panel, from, end, out);
+    l_end(ir, &l);
+}
+
+void product_tile(const Product *p, LLVMValueRef w, BlockType t,
+                  LLVMValueRef cols, LLVMValueRef out)
+{
+    Ir *ir = p->e->ir;
+    if (p->type == BT_q8a && is_float(t)) {
+        dots(p, w, t, cols, out, 1);
+        return;
+    }
+    LLVMValueRef few = l_icmp(ir, LLVMIntSLT, p->count, l_int(ir, TILE_ROWS));
+    Branch br = l_if(ir, "few", few);
+    dots(p, w, t, cols, out, 1);
+    l_else(ir, &br);
+    if (p->type == BT_q8a)
+        dots(p, w, t, cols, out, TILE_ROWS);
+    else if (t == BT_f32)
+        multiply_panel(p, w, l_int(ir, 0), cols, out);
+    else
+        decoded_panels(p, w, t, cols, out);
+    l_endif(ir, &br);
+}

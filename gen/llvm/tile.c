@@ -1,0 +1,261 @@
+#include "gen/llvm/tile.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "gen/llvm/decode.h"
+
+static LLVMValueRef helper(Ir *ir, const char *name, const LLVMTypeRef *params,
+                           int n, bool *is_new)
+{
+    LLVMTypeRef type = l_fn_type(ir->none, params, n);
+    return l_helper(ir, name, type, is_new);
+}
+
+static LLVMValueRef finish(Ir *ir, IrPlace back)
+{
+    LLVMValueRef fn = ir->fn;
+    LLVMBuildRetVoid(ir->b);
+    l_fn_end(ir, back);
+    return fn;
+}
+
+/* ---- moving and rounding ---- */
+
+typedef struct {
+    LLVMValueRef from, to;
+    BlockType type;
+} Convert;
+
+static void convert_lanes(Ir *ir, void *ctx, LLVMValueRef i, int lanes)
+{
+    const Convert *c = ctx;
+    LLVMValueRef p = l_elem(ir, c->from, c->type, i);
+    l_store(ir, l_load_f32(ir, c->type, p, lanes), l_index(ir, c->to, i, 4));
+}
+
+static void decode_blocks(Ir *ir, BlockType t, LLVMValueRef src,
+                          LLVMValueRef n, LLVMValueRef dst)
+{
+    const BlockInfo *info = &block_info[t];
+    Loop l = l_for(ir, "block", l_int(ir, 0), n, info->elems);
+    Head h = decode_head(ir, t, l_elem(ir, src, t, l.i));
+    LLVMValueRef to = l_index(ir, dst, l.i, 4);
+    for (int g = 0; g < info->elems / 32; g++) {
+        Group v = decode_of(t)->group(ir, &h, g);
+        l_store(ir, decode_values(ir, &v), l_at(ir, to, 128 * g));
+    }
+    l_end(ir, &l);
+}
+
+LLVMValueRef tile_decoder(Ir *ir, BlockType t)
+{
+    char name[32];
+    bool is_new;
+    snprintf(name, sizeof name, "decode.%s", block_info[t].name);
+    LLVMTypeRef params[] = {ir->ptr, ir->i64, ir->ptr};
+    LLVMValueRef fn = helper(ir, name, params, 3, &is_new);
+    if (!is_new)
+        return fn;
+    IrPlace back = l_fn_begin(ir, fn);
+    LLVMValueRef src = l_param(ir, 0, "src"), n = l_param(ir, 1, "n");
+    Convert c = {src, l_param(ir, 2, "dst"), t};
+    if (decode_of(t)->group)
+        decode_blocks(ir, t, src, n, c.to);
+    else
+        l_lanes_upto(ir, n, 2 * ir->lanes, convert_lanes, &c);
+    return finish(ir, back);
+}
+
+LLVMValueRef tile_encoder(Ir *ir)
+{
+    LLVMValueRef fn = LLVMGetNamedFunction(ir->mod, "block_encode");
+    LLVMTypeRef params[] = {ir->i32, ir->ptr, ir->i64, ir->ptr};
+    if (fn)
+        return fn;
+    return LLVMAddFunction(ir->mod, "block_encode",
+                           l_fn_type(ir->i1, params, 4));
+}
+
+/* max |x| of 32 lanes, NaN if one is not finite */
+static LLVMValueRef extreme(Ir *ir, LLVMValueRef x)
+{
+    LLVMValueRef a = l_fabs(ir, x), ok;
+    ok = l_fcmp(ir, LLVMRealOLT, a, l_like(a, HUGE_VAL));
+    ok = l_intrinsic(ir, "llvm.vector.reduce.and", l_type(ok), &ok, 1);
+    for (int h = 16; h; h /= 2)
+        a = l_fmax(ir, l_pick(ir, a, 0, 1, h), l_pick(ir, a, h, 1, h));
+    return l_select(ir, ok, a, l_real(ir, NAN));
+}
+
+/* Nearest whole numbers, ties to even, inside [-127, 127]; NaN is 0. */
+static LLVMValueRef round_codes(Ir *ir, LLVMValueRef v)
+{
+    LLVMValueRef low = l_like(v, -127), high = l_like(v, 127);
+    v = l_select(ir, l_fcmp(ir, LLVMRealORD, v, v), v, l_like(v, 0));
+    v = l_select(ir, l_fcmp(ir, LLVMRealOLT, v, low), low, v);
+    v = l_select(ir, l_fcmp(ir, LLVMRealOGT, v, high), high, v);
+    v = l_intrinsic(ir, "llvm.roundeven", l_type(v), &v, 1);
+    return LLVMBuildFPToSI(ir->b, v, l_vec(ir->i32, 32), "codes");
+}
+
+static void quantize_block(Ir *ir, LLVMValueRef from, LLVMValueRef to)
+{
+    LLVMValueRef x = l_load(ir, l_vec(ir->f32, 32), from), d, inverse;
+    d = l_fdiv(ir, extreme(ir, x), l_real(ir, 127));
+    inverse = l_fdiv(ir, l_real(ir, 1), d);
+    inverse = l_select(ir, l_fcmp(ir, LLVMRealUNE, d, l_real(ir, 0)), inverse,
+                       l_real(ir, 0));
+    x = round_codes(ir, l_fmul(ir, x, l_splat(ir, inverse, 32)));
+    l_store(ir, l_trunc(ir, x, ir->i8), to);
+    l_store(ir, d, l_at(ir, to, 32));
+}
+
+LLVMValueRef tile_quantizer(Ir *ir)
+{
+    bool is_new;
+    LLVMTypeRef params[] = {ir->ptr, ir->i64, ir->ptr};
+    LLVMValueRef fn = helper(ir, "quantize.q8a", params, 3, &is_new);
+    if (!is_new)
+        return fn;
+    IrPlace back = l_fn_begin(ir, fn);
+    LLVMValueRef src = l_param(ir, 0, "src"), dst = l_param(ir, 2, "dst");
+    Loop l = l_for(ir, "block", l_int(ir, 0), l_param(ir, 1, "n"), 32);
+    quantize_block(ir, l_index(ir, src, l.i, 4),
+                   l_elem(ir, dst, BT_q8a, l.i));
+    l_end(ir, &l);
+    return finish(ir, back);
+}
+
+static void sum_block(Ir *ir, LLVMValueRef from, LLVMValueRef to)
+{
+    LLVMValueRef q, d = l_load(ir, ir->f32, l_at(ir, from, 32));
+    for (int i = 0; i < 2; i++) {
+        q = l_load(ir, l_vec(ir->i8, 16), l_at(ir, from, 16 * i));
+        q = l_sext(ir, q, ir->i32);
+        q = l_intrinsic(ir, "llvm.vector.reduce.add", l_type(q), &q, 1);
+        l_store(ir, l_fmul(ir, d, l_to_f32(ir, q)), l_at(ir, to, 4 * i));
+    }
+}
+
+LLVMValueRef tile_sums(Ir *ir)
+{
+    bool is_new;
+    LLVMTypeRef params[] = {ir->ptr, ir->i64, ir->ptr};
+    LLVMValueRef fn = helper(ir, "sums.q8a", params, 3, &is_new);
+    if (!is_new)
+        return fn;
+    IrPlace back = l_fn_begin(ir, fn);
+    LLVMValueRef src = l_param(ir, 0, "src"), dst = l_param(ir, 2, "dst");
+    Loop l = l_for(ir, "block", l_int(ir, 0), l_param(ir, 1, "n"), 32);
+    LLVMValueRef pair = l_div(ir, l.i, l_int(ir, 32));
+    sum_block(ir, l_elem(ir, src, BT_q8a, l.i), l_index(ir, dst, pair, 8));
+    l_end(ir, &l);
+    return finish(ir, back);
+}
+
+/* ---- products of floats: TILE_COLS columns by TILE_ROWS rows at once ---- */
+
+typedef struct {
+    LLVMValueRef w[TILE_COLS], x[TILE_ROWS];
+    Acc acc[TILE_ROWS][TILE_COLS];
+} Block;
+
+static void block_lanes(Ir *ir, void *ctx, LLVMValueRef i, int lanes)
+{
+    const Block *t = ctx;
+    LLVMValueRef w[TILE_COLS], x;
+    for (int c = 0; c < TILE_COLS; c++)
+        w[c] = l_f32_at(ir, t->w[c], i, lanes);
+    for (int r = 0; r < TILE_ROWS; r++) {
+        x = l_f32_at(ir, t->x[r], i, lanes);
+        for (int c = 0; c < TILE_COLS; c++)
+            l_acc_fma(ir, &t->acc[r][c], w[c], x);
+    }
+}
+
+/* Element i of an array of pointers. */
+static LLVMValueRef pointer_at(Ir *ir, LLVMValueRef list, int i)
+{
+    return l_load(ir, ir->ptr, l_at(ir, list, 8 * i));
+}
+
+LLVMValueRef tile_block(Ir *ir)
+{
+    bool is_new;
+    Block t;
+    LLVMTypeRef params[] = {ir->ptr, ir->ptr, ir->i64, ir->ptr, ir->i64};
+    LLVMValueRef fn = helper(ir, "block.f32", params, 5, &is_new);
+    if (!is_new)
+        return fn;
+    IrPlace back = l_fn_begin(ir, fn);
+    for (int c = 0; c < TILE_COLS; c++)
+        t.w[c] = pointer_at(ir, l_param(ir, 0, "w"), c);
+    for (int r = 0; r < TILE_ROWS; r++) {
+        t.x[r] = pointer_at(ir, l_param(ir, 1, "x"), r);
+        for (int c = 0; c < TILE_COLS; c++)
+            t.acc[r][c] = l_acc(ir, ir->lanes, 0);
+    }
+    l_lanes_upto(ir, l_param(ir, 2, "n"), ir->lanes, block_lanes, &t);
+    LLVMValueRef stride = l_param(ir, 4, "stride"), at;
+    for (int r = 0; r < TILE_ROWS; r++) {
+        at = l_index(ir, l_param(ir, 3, "out"), l_muli(ir, stride, r), 4);
+        for (int c = 0; c < TILE_COLS; c++)
+            l_store(ir, l_acc_sum(ir, &t.acc[r][c]), l_at(ir, at, 4 * c));
+    }
+    return finish(ir, back);
+}
+
+/* ---- weighted sums of rows ---- */
+
+typedef struct {
+    int rows;
+    LLVMValueRef coef[TILE_ROWS], out[TILE_ROWS];
+    LLVMValueRef step, b, pitch, depth;
+} Gather;
+
+static void gather_lanes(Ir *ir, void *ctx, LLVMValueRef j, int lanes)
+{
+    const Gather *t = ctx;
+    LLVMTypeRef type = l_vec(ir->f32, lanes);
+    LLVMValueRef sum[TILE_ROWS], at, b, c;
+    for (int r = 0; r < t->rows; r++) {
+        sum[r] = l_var(ir, type, "sum");
+        l_store(ir, l_f32_at(ir, t->out[r], j, lanes), sum[r]);
+    }
+    Loop l = l_for(ir, "depth", l_int(ir, 0), t->depth, 1);
+    at = l_add(ir, l_mul(ir, l.i, t->pitch), j);
+    b = l_f32_at(ir, t->b, at, lanes);
+    for (int r = 0; r < t->rows; r++) {
+        c = l_f32_at(ir, t->coef[r], l_mul(ir, l.i, t->step), 1);
+        c = l_fma(ir, l_splat(ir, c, lanes), b, l_load(ir, type, sum[r]));
+        l_store(ir, c, sum[r]);
+    }
+    l_end(ir, &l);
+    for (int r = 0; r < t->rows; r++)
+        l_store(ir, l_load(ir, type, sum[r]), l_index(ir, t->out[r], j, 4));
+}
+
+LLVMValueRef tile_gather(Ir *ir, int rows)
+{
+    char name[32];
+    bool is_new;
+    Gather t = {.rows = rows};
+    snprintf(name, sizeof name, "gather.%d", rows);
+    LLVMTypeRef params[] = {ir->ptr, ir->i64, ir->ptr, ir->i64,
+                            ir->i64, ir->ptr, ir->i64};
+    LLVMValueRef fn = helper(ir, name, params, 7, &is_new);
+    if (!is_new)
+        return fn;
+    IrPlace back = l_fn_begin(ir, fn);
+    for (int r = 0; r < rows; r++) {
+        t.coef[r] = pointer_at(ir, l_param(ir, 0, "coef"), r);
+        t.out[r] = pointer_at(ir, l_param(ir, 5, "out"), r);
+    }
+    t.step = l_param(ir, 1, "step");
+    t.b = l_param(ir, 2, "b");
+    t.pitch = l_param(ir, 3, "pitch");
+    t.depth = l_param(ir, 4, "depth");
+    l_lanes_upto(ir, l_param(ir, 6, "n"), 2 * ir->lanes, gather_lanes, &t);
+    return finish(ir, back);
+}
