@@ -4,7 +4,7 @@
 #include "base/buf.h"
 #include "runtime/cli/options_table.h"
 
-enum { WIDTH = 79, INDENT = 8, NAME_WIDTH = 10 };
+enum { WIDTH = 79, INDENT = 8, NAME_WIDTH = 12 };
 
 static const struct {
     const char *key, *title;
