@@ -111,7 +111,7 @@ static Err *work_reserve(BpeWork *w, size_t n)
     bpe_work_free(w);
     w->node = malloc(cap * sizeof *w->node);
     /* n - 1 pairs to begin with; a merge takes one out and puts two in. */
-    w->heap_memory = malloc(2 * cap * sizeof *w->heap + 2 * LINE);
+    w->heap_memory = malloc(2 * cap * sizeof *w->heap + 2 * (size_t)LINE);
     if (!w->node || !w->heap_memory) {
         bpe_work_free(w);
         return err_new(ERR_LIMIT, "no memory to merge a piece of %zu bytes", n);

@@ -117,15 +117,25 @@ double sampler_uniform(uint64_t seed, uint64_t position)
 
 /* ---- from logits to candidates */
 
+static Err *name_bad_logit(const float *logits, int32_t n)
+{
+    int32_t i = 0;
+    while (i + 1 < n && logits[i] < INFINITY) /* false for NaN */
+        i++;
+    return err_new(ERR_INPUT, "the logit of token %" PRId32 " is %s", i,
+                   isnan(logits[i]) ? "NaN" : "+Inf");
+}
+
+/* One pass without a branch: this is most of the work of a greedy pick. */
 static Err *check_logits(const Sampler *s, const float *logits)
 {
-    bool any = false;
+    unsigned bad = 0, any = 0;
     for (int32_t i = 0; i < s->vocab; i++) {
-        if (isnan(logits[i]) || logits[i] == INFINITY)
-            return err_new(ERR_INPUT, "the logit of token %" PRId32 " is %s", i,
-                           isnan(logits[i]) ? "NaN" : "+Inf");
-        any = any || logits[i] != -INFINITY;
+        bad |= !(logits[i] < INFINITY);
+        any |= logits[i] > -INFINITY;
     }
+    if (bad)
+        return name_bad_logit(logits, s->vocab);
     if (!any)
         return err_new(ERR_INPUT, "all %" PRId32 " logits are -Inf", s->vocab);
     return NULL;
@@ -165,14 +175,19 @@ static void penalise(Cand *c, uint32_t count, const SamplerParams *p)
     c->logit = finite(l);
 }
 
+static bool has_penalties(const SamplerParams *p)
+{
+    return p->repeat_penalty != 1 || p->frequency_penalty != 0 ||
+           p->presence_penalty != 0;
+}
+
 static void apply_penalties(Sampler *s, const SamplerParams *p,
                             const SamplerInput *in)
 {
     int64_t from = 0;
     if (p->window >= 0 && p->window < in->n_history)
         from = in->n_history - p->window;
-    if (p->repeat_penalty == 1 && p->frequency_penalty == 0 &&
-        p->presence_penalty == 0)
+    if (!has_penalties(p))
         return;
     for (int64_t i = from; i < in->n_history; i++)
         if (in->history[i] >= 0 && in->history[i] < s->vocab)
@@ -307,6 +322,18 @@ static int32_t draw(const Cand *c, int32_t n, double uniform)
     return id; /* the last one if rounding left a rest */
 }
 
+static int32_t largest(const float *logits, int32_t n)
+{
+    int32_t best = 0;
+    float most = logits[0];
+    for (int32_t i = 1; i < n; i++)
+        if (logits[i] > most) {
+            most = logits[i];
+            best = i;
+        }
+    return best;
+}
+
 static int32_t drop_masked(Cand *c, int32_t n)
 {
     int32_t kept = 0;
@@ -321,6 +348,10 @@ Err *sampler_pick(Sampler *s, const SamplerParams *p, const SamplerInput *in,
 {
     *id = -1;
     TRY(check_logits(s, in->logits));
+    if (p->temperature == 0 && !p->n_bias && !has_penalties(p)) {
+        *id = largest(in->logits, s->vocab);
+        return NULL;
+    }
     for (int32_t i = 0; i < s->vocab; i++)
         s->cand[i] = (Cand){in->logits[i], i, 0};
     TRY(apply_bias(s, p));
