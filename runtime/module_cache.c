@@ -163,7 +163,7 @@ bool cache_get(ModuleCache *c, const CacheKey *key, Buf *out)
 /* ---- the limit */
 
 typedef struct {
-    char name[96];
+    char name[128];
     int64_t bytes, time;
 } Entry;
 
@@ -173,12 +173,19 @@ typedef struct {
     int64_t bytes;
 } Listing;
 
+static bool ends_with(const char *name, const char *suffix)
+{
+    size_t n = strlen(name), tail = strlen(suffix);
+    return n >= tail && strcmp(name + n - tail, suffix) == 0;
+}
+
+/* What a killed writer left behind (".tmp") counts and goes like an entry. */
 static void list_entry(Listing *l, int dir, const char *name)
 {
     struct stat st;
-    size_t n = strlen(name), tail = sizeof entry_suffix - 1;
-    if (n >= sizeof l->entry->name || n < tail ||
-        strcmp(name + n - tail, entry_suffix) != 0 ||
+    size_t n = strlen(name);
+    if (n >= sizeof l->entry->name ||
+        (!ends_with(name, entry_suffix) && !ends_with(name, ".tmp")) ||
         fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
         !S_ISREG(st.st_mode))
         return;

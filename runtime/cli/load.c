@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "compiler/schedule.h"
 #include "runtime/cli/interp_executor.h"
+#include "runtime/cli/plan_check.h"
 #include "runtime/cli/print.h"
 #include "runtime/cli/request.h"
 #include "runtime/provider.h"
@@ -94,7 +95,8 @@ static Err *make_plan(const Options *o, const LoadWish *w, Loaded *l)
         TRY(compile_model(&r, &l->plan));
         TRY(memplan_check(l->plan));
     }
-    return plan_verify(l->plan);
+    TRY(plan_verify(l->plan));
+    return plan_check_kernels(l->plan);
 }
 
 /* ---- the executor */

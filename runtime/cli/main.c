@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "runtime/cli/options.h"
 
 /* Exit status: 0 done, 1 failed, 2 the command line was wrong, 130 stopped by
@@ -46,6 +47,8 @@ int main(int argc, char **argv)
     Options o = {0};
     int status = 0;
     Err *e = options_parse(a, argc, argv, &o);
+    if (o.verbose)
+        log_set_level(LOG_INFO);
     if (!e)
         e = run_command(&o);
     if (!e && fflush(stdout) != 0)

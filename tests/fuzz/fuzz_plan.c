@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/plan.h"
+#include "runtime/cli/plan_check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -23,8 +23,11 @@ static void check(const Plan *p)
 {
     char *first = print(p);
     Plan *again = NULL;
-    err_free(plan_verify(p));
-    Err *e = plan_parse(first, &again);
+    Err *e = plan_verify(p);
+    if (!e)
+        e = plan_check_kernels(p);
+    err_free(e);
+    e = plan_parse(first, &again);
     if (e)
         abort();
     char *second = print(again);
