@@ -18,6 +18,7 @@ typedef struct {
     int n_layers;    /* calls of the main entry */
     double *bytes;   /* by layer */
     double before, after; /* bytes besides the layers */
+    double all;           /* bytes of everything */
     int *device_of;  /* by layer; last: what follows them */
 } Place;
 
@@ -51,18 +52,22 @@ static double graph_bytes(const Place *p, const Graph *g, int64_t index)
     return sum;
 }
 
-static bool read_by(const Graph *g, Ref r, Op op)
+/* For each node whether an `op` reads it. */
+static bool *read_by(Arena *a, const Graph *g, Op op)
 {
+    bool *read = ARENA_ARRAY(a, bool, g->n_nodes + 1);
     for (Ref i = 0; i < g->n_nodes; i++)
         for (int k = 0; k < g->node[i].n_args; k++)
-            if (g->node[i].arg[k] == r && g->node[i].op == op)
-                return true;
-    return false;
+            if (g->node[i].op == op)
+                read[g->node[i].arg[k]] = true;
+    return read;
 }
 
 /* A table that is also the head lies on both ends. */
 static void count_bytes(Place *p, const Graph *g, bool is_main)
 {
+    const bool *is_table = read_by(p->c->arena, g, OP_embed);
+    const bool *is_matrix = read_by(p->c->arena, g, OP_matmul);
     for (Ref i = g->n_params; i < g->n_nodes; i++) {
         const Node *n = &g->node[i];
         double bytes = node_bytes(p, n, 0);
@@ -73,9 +78,9 @@ static void count_bytes(Place *p, const Graph *g, bool is_main)
                 p->bytes[p->n_layers++] = bytes;
             else
                 p->after += bytes;
-        } else if (read_by(g, i, OP_embed)) {
+        } else if (is_table[i]) {
             p->before += is_main ? bytes : 0;
-            p->after += is_main && read_by(g, i, OP_matmul) ? bytes : 0;
+            p->after += is_main && is_matrix[i] ? bytes : 0;
         } else {
             p->after += bytes;
         }
@@ -84,10 +89,13 @@ static void count_bytes(Place *p, const Graph *g, bool is_main)
 
 /* ---- the cut ---- */
 
+/* Bytes; a device without a limit could hold everything. */
 static double usable(const Place *p, int d)
 {
     const PlanDevice *dev = &p->c->machine->device[d];
-    return (double)(dev->capacity - dev->reserve);
+    return dev->capacity > dev->reserve
+               ? (double)(dev->capacity - dev->reserve)
+               : p->all + 1;
 }
 
 /* Fills devices in order up to `share` of their memory; false if something is
@@ -112,6 +120,9 @@ static bool fill(const Place *p, double share, int *device_of)
 static void balance(Place *p)
 {
     double low = 0, high = 1;
+    p->all = p->before + p->after;
+    for (int i = 0; i < p->n_layers; i++)
+        p->all += p->bytes[i];
     while (!fill(p, high, p->device_of))
         high *= 2;
     for (int i = 0; i < 50; i++) {
