@@ -44,8 +44,7 @@ static int slot_number(const char *slots, const char *name)
 
 const Expr *ast_arg(const Expr *call, const char *slot)
 {
-    assert(call->kind == EXPR_CALL &&
-           call->u.call.callee == CALLEE_BUILTIN);
+    assert(call->kind == EXPR_CALL && call->u.call.callee == CALLEE_BUILTIN);
     int i = slot_number(builtin_slots[call->u.call.builtin], slot);
     assert(i >= 0);
     return i < call->u.call.n_slots ? call->u.call.slots[i] : NULL;

@@ -152,13 +152,13 @@ struct Expr {
             Ident name;
             Arg *args; /* as written */
             int n_args;
-            CalleeKind callee;   /* sema */
-            Builtin builtin;     /* sema: CALLEE_BUILTIN */
-            const Decl *decl;    /* sema: CALLEE_DECL */
-            Expr *const *slots;  /* sema: by slot of builtins.def or by
-                                    parameter; NULL where left out; what a
-                                    variadic builtin takes more comes last */
-            int n_slots;         /* sema */
+            CalleeKind callee;  /* sema */
+            Builtin builtin;    /* sema: CALLEE_BUILTIN */
+            const Decl *decl;   /* sema: CALLEE_DECL */
+            Expr *const *slots; /* sema: by slot of builtins.def or by
+                                   parameter; NULL where left out; what a
+                                   variadic builtin takes more comes last */
+            int n_slots;        /* sema */
         } call;
         struct {
             Expr *scope;

@@ -151,7 +151,9 @@ static size_t read_name(StringReader *r, const char *s, size_t i, size_t end)
         diag_error(r->p->diags, inside(r, from - 1, i + (i < end)),
                    "braces in a string hold one name: {name}; {{ and }} are "
                    "braces themselves");
-        return i;
+        while (i < end && s[i] != '}')
+            i++;
+        return i + (i < end);
     }
     end_text(r);
     Ident *id = build_ident(r->p, inside(r, from, i));
@@ -430,10 +432,10 @@ static TypeKind scalar_type(Parse *p, const Ident *name)
             return type_names[i].kind;
         diag_guess_add(&g, type_names[i].name);
     }
-    diag_error(p->diags, name->span,
-               "no type is called '%s'%s; types are int, float, bool, string, "
-               "weights, index, [dims] and i32[dims]",
-               name->text, diag_guess_text(p->diags, &g));
+    diag_error(p->diags, name->span, "no type is called '%s'%s", name->text,
+               g.best ? diag_guess_text(p->diags, &g)
+                      : "; types are int, float, bool, string, weights, "
+                        "index, [dims] and i32[dims]");
     return TYPE_ERROR;
 }
 
@@ -551,9 +553,22 @@ static DimVar *dim_vars(Parse *p, const List *names)
     return vars;
 }
 
-Decl *build_fn(Parse *p, DeclKind kind, const Signature *sig,
-               const Block *body, Span at)
+enum { MAX_PARAMS = 64, MAX_VARS = 16, MAX_RESULTS = 16 };
+
+static void check_counts(Parse *p, const Signature *sig)
 {
+    if (count(sig->params) > MAX_PARAMS || count(sig->vars) > MAX_VARS ||
+        count(sig->results) > MAX_RESULTS)
+        diag_error(p->diags, sig->name->span,
+                   "a function has at most %d parameters, %d dimension "
+                   "variables and %d results",
+                   MAX_PARAMS, MAX_VARS, MAX_RESULTS);
+}
+
+Decl *build_fn(Parse *p, DeclKind kind, const Signature *sig, const Block *body,
+               Span at)
+{
+    check_counts(p, sig);
     Decl *d = build_decl(p, kind, sig->name, at);
     d->u.fn.vars = dim_vars(p, sig->vars);
     d->u.fn.n_vars = count(sig->vars);

@@ -226,8 +226,7 @@ Guess diag_guess(const char *name)
 void diag_guess_add(Guess *g, const char *candidate)
 {
     size_t n = strlen(g->name), m = strlen(candidate);
-    if (n > GUESS_MAX_LENGTH || m > GUESS_MAX_LENGTH || m > n + 2 ||
-        n > m + 2)
+    if (n > GUESS_MAX_LENGTH || m > GUESS_MAX_LENGTH || m > n + 2 || n > m + 2)
         return;
     int distance = edit_distance(g->name, candidate);
     bool near = distance < (int)n || strcasecmp(g->name, candidate) == 0;

@@ -2,7 +2,14 @@
 
 #include <string.h>
 
-typedef enum { DOC_TEXT, DOC_BREAK, DOC_CAT, DOC_NEST, DOC_GROUP, DOC_FLAT } DocKind;
+typedef enum {
+    DOC_TEXT,
+    DOC_BREAK,
+    DOC_CAT,
+    DOC_NEST,
+    DOC_GROUP,
+    DOC_FLAT
+} DocKind;
 
 struct Doc {
     DocKind kind;
@@ -62,10 +69,7 @@ const Doc *doc_cat(Arena *a, int n, const Doc *const *parts)
     return make(a, DOC_CAT, n, parts);
 }
 
-const Doc *doc_nest(Arena *a, const Doc *d)
-{
-    return make(a, DOC_NEST, 1, &d);
-}
+const Doc *doc_nest(Arena *a, const Doc *d) { return make(a, DOC_NEST, 1, &d); }
 
 const Doc *doc_group(Arena *a, const Doc *d)
 {
@@ -79,8 +83,8 @@ const Doc *doc_flat(Arena *a, const Doc *d)
     return flat;
 }
 
-const Doc *doc_items(Arena *a, const char *open, int n,
-                     const Doc *const *items, const char *close)
+const Doc *doc_items(Arena *a, const char *open, int n, const Doc *const *items,
+                     const char *close)
 {
     const Doc **parts = ARENA_ARRAY(a, const Doc *, 3 * n + 1);
     int m = 0;
@@ -92,8 +96,8 @@ const Doc *doc_items(Arena *a, const char *open, int n,
     }
     const Doc *inner = doc_nest(a, doc_cat(a, m, parts));
     const Doc *last = n > 0 ? doc_break(a, "") : NULL;
-    return doc_group(a, DOC(a, doc_text(a, open), inner, last,
-                            doc_text(a, close)));
+    return doc_group(
+        a, DOC(a, doc_text(a, open), inner, last, doc_text(a, close)));
 }
 
 typedef struct {
@@ -118,7 +122,7 @@ static void put(Writer *w, const Doc *d, int indent, bool flat, int tail);
 static void put_parts(Writer *w, const Doc *d, int indent, bool flat, int tail)
 {
     for (int i = 0; i < d->n; i++)
-        put(w, d->parts[i], indent, flat, tail_width(d, i, tail));
+        put(w, d->parts[i], indent, flat, flat ? 0 : tail_width(d, i, tail));
 }
 
 static void put(Writer *w, const Doc *d, int indent, bool flat, int tail)

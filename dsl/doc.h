@@ -20,16 +20,15 @@ const Doc *doc_break(Arena *a, const char *flat);
 /* n parts (NULL ones are left out) one behind the other. */
 const Doc *doc_cat(Arena *a, int n, const Doc *const *parts);
 #define DOC(a, ...)                                                            \
-    doc_cat((a),                                                               \
-            (int)(sizeof((const Doc *[]){__VA_ARGS__}) / sizeof(Doc *)),       \
+    doc_cat((a), (int)(sizeof((const Doc *[]){__VA_ARGS__}) / sizeof(Doc *)),  \
             (const Doc *[]){__VA_ARGS__})
 const Doc *doc_nest(Arena *a, const Doc *d);
 const Doc *doc_group(Arena *a, const Doc *d);
 /* Never breaks. */
 const Doc *doc_flat(Arena *a, const Doc *d);
 /* open items, separated by commas and breaks, close: a group. */
-const Doc *doc_items(Arena *a, const char *open, int n,
-                     const Doc *const *items, const char *close);
+const Doc *doc_items(Arena *a, const char *open, int n, const Doc *const *items,
+                     const char *close);
 
 /* Appends to a line that has `column` characters already; lines after breaks
  * begin with `indent` blanks. */

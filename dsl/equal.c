@@ -36,8 +36,8 @@ static bool call(const Expr *a, const Expr *b)
                 a->u.call.n_args == b->u.call.n_args;
     for (int i = 0; same && i < a->u.call.n_args; i++) {
         const Arg *x = &a->u.call.args[i], *y = &b->u.call.args[i];
-        same = same_text(x->name.text, y->name.text) &&
-               expr(x->value, y->value);
+        same =
+            same_text(x->name.text, y->name.text) && expr(x->value, y->value);
     }
     return same;
 }

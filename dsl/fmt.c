@@ -30,9 +30,10 @@ static const char *source_text(const Writer *w, uint32_t offset)
 
 static int newlines(const Writer *w, uint32_t from, uint32_t to)
 {
-    if (to < from || source_file_of(w->source, from) !=
-                         source_file_of(w->source, to))
+    if (source_file_of(w->source, from) != source_file_of(w->source, to))
         return 2;
+    if (to < from) /* behind a comment that moved up */
+        return 0;
     const char *s = source_text(w, from), *end = s + (to - from);
     int n = 0;
     for (; s < end; s++)
@@ -67,8 +68,7 @@ static void put_comment(Writer *w, const Comment *c)
 }
 
 /* The comments before that place, each on its line; true if there were. */
-static bool comments_before(Writer *w, uint32_t before, int indent,
-                            bool wanted)
+static bool comments_before(Writer *w, uint32_t before, int indent, bool wanted)
 {
     bool any = false;
     for (const Comment *c; (c = pending(w, before)); any = true) {
@@ -184,8 +184,7 @@ static void put_block(Writer *w, const Block *b, int indent)
 
 static bool has_body(const Decl *d)
 {
-    return d->kind == DECL_FN || d->kind == DECL_LAYER ||
-           d->kind == DECL_ENTRY;
+    return d->kind == DECL_FN || d->kind == DECL_LAYER || d->kind == DECL_ENTRY;
 }
 
 static uint32_t signature_end(const Decl *d)

@@ -24,7 +24,7 @@ static void grow(Names *t)
 {
     NameEntry **old = t->entries;
     int cap = t->cap;
-    t->cap = cap ? 2 * cap : 32;
+    t->cap = cap ? 2 * cap : 8;
     t->entries = ARENA_ARRAY(t->a, NameEntry *, t->cap);
     for (int i = 0; i < cap; i++)
         if (old[i])

@@ -41,9 +41,11 @@ static char keyword_place(int kind)
 
 static Token read_token(Parse *p)
 {
-    Token t = {.kind = lex_lex(p->scanner), .first = p->line_start};
-    p->line_start = false;
+    Token t = {.kind = lex_lex(p->scanner)};
+    t.first = p->line_start || p->last.kind == '}';
+    t.bad = p->refused;
     t.at = p->at;
+    p->line_start = p->refused = false;
     if (t.kind == 0) /* the end has no bytes */
         t.at.begin = t.at.end;
     uint32_t begin = t.at.begin - p->file->base;
@@ -73,6 +75,19 @@ static bool resumes(const Parse *p, const Token *t)
     return t->kind == '}' || (t->first && starts_statement(t));
 }
 
+static const char *nearest_keyword(Parse *p, const Token *t, char place);
+
+/* What stands at the margin must be a declaration, though none is known by
+ * that word. */
+static void report_margin(Parse *p, const Token *t)
+{
+    bool outside = p->open_braces == 0 && p->skip_braces == 0;
+    const char *word = outside && t->margin ? nearest_keyword(p, t, 'D') : NULL;
+    if (word)
+        diag_error(p->diags, t->at, "unknown word '%s', did you mean '%s'?",
+                   parse_text(p, t->at), word);
+}
+
 /* A block whose header was broken is skipped whole: its statements would only
  * be taken for the outer block's. */
 static Token skip(Parse *p)
@@ -83,6 +98,7 @@ static Token skip(Parse *p)
             p->skip_braces++;
         else if (t.kind == '}' && p->skip_braces > 0)
             p->skip_braces--;
+        report_margin(p, &t);
         t = read_token(p);
     }
     p->skipping = false;
@@ -150,59 +166,90 @@ static bool worth_naming(const char *name, bool expression, bool operand)
         "or",  "and", "==",  "!=",  "'<'", "<=",  "'>'", ">=", "'+'",
         "'-'", "'*'", "'/'", "'%'", "'.'", "'('", "'['", "':'"};
     static const char *const starters[] = {
-        "a name", "a number", "a number with a point", "a string",
-        "if",     "true",     "false",                 "not",
-        "'-'",    "'('",      "'['",                   "state"};
+        "a name",   "a number", "a number with a point",
+        "a string", "if",       "true",
+        "false",    "not",      "'-'",
+        "'('",      "'['",      "state"};
     if (expression && among(starters, 12, name))
         return false;
     return !(operand && among(operators, 17, name));
 }
 
-static void add_item(Buf *b, const char *item)
+typedef struct {
+    const char *items[8];
+    int n;
+} Wanted;
+
+static void want(Wanted *w, const char *item)
 {
-    buf_puts(b, b->n ? ", " : "");
-    bool bare = item[0] == '\'' || !strncmp(item, "a ", 2) ||
-                !strncmp(item, "an ", 3) || !strncmp(item, "the ", 4);
-    buf_printf(b, bare ? "%s" : "'%s'", item);
+    if (w->n < 8)
+        w->items[w->n++] = item;
 }
 
-static void describe(const char *const *expected, int n, Buf *b)
+static void collect(const char *const *expected, int n, Wanted *w)
 {
-    if (among(expected, n, "param")) {
-        buf_puts(b, "a declaration");
-        return;
-    }
-    if (among(expected, n, "return")) {
-        buf_puts(b, "a statement or '}'");
-        return;
-    }
     bool expression = among(expected, n, "a number");
     bool operand = among(expected, n, "'+'");
+    bool closing = among(expected, n, "')'");
     bool type = !expression && !operand && among(expected, n, "a name") &&
                 among(expected, n, "'['");
     if (expression)
-        add_item(b, "an expression");
+        want(w, "an expression");
     if (type)
-        add_item(b, "a type");
+        want(w, "a type");
     for (int i = 0; i < n; i++) {
-        bool of_type = !strcmp(expected[i], "a name") ||
-                       !strcmp(expected[i], "'['");
-        if (worth_naming(expected[i], expression, operand) &&
-            !(type && of_type))
-            add_item(b, expected[i]);
+        const char *item = expected[i];
+        bool of_type = !strcmp(item, "a name") || !strcmp(item, "'['");
+        bool of_argument = closing && !strcmp(item, "'='");
+        if (worth_naming(item, expression, operand) && !(type && of_type) &&
+            !of_argument)
+            want(w, item);
     }
-    if (b->n == 0)
-        buf_puts(b, "an operator");
+    if (w->n == 0)
+        want(w, "an operator");
 }
 
-static const char *nearest_keyword(Parse *p, const Token *t,
-                                   const char *const *expected, int n)
+/* "an expression", "',' or ')'" */
+static void describe(const char *const *expected, int n, Buf *b)
+{
+    Wanted w = {.n = 0};
+    if (among(expected, n, "param"))
+        want(&w, "a declaration");
+    else if (among(expected, n, "return"))
+        want(&w, "a statement"), want(&w, "'}'");
+    else
+        collect(expected, n, &w);
+    for (int i = 0; i < w.n; i++) {
+        const char *item = w.items[i];
+        bool bare = item[0] == '\'' || !strncmp(item, "a ", 2) ||
+                    !strncmp(item, "an ", 3) || !strncmp(item, "the ", 4);
+        buf_puts(b, i == 0 ? "" : i + 1 == w.n ? " or " : ", ");
+        buf_printf(b, bare ? "%s" : "'%s'", item);
+    }
+}
+
+/* Among the keywords of that place, or all if it is 0. */
+static const char *nearest_keyword(Parse *p, const Token *t, char place)
+{
+    if (t->kind != TOK_NAME)
+        return NULL;
+    Guess g = diag_guess(parse_text(p, t->at));
+#define KEYWORD(token, spelling, where)                                        \
+    if (place == 0 || place == (where))                                        \
+        diag_guess_add(&g, spelling);
+#include "dsl/keywords.def"
+#undef KEYWORD
+    return g.best;
+}
+
+static const char *nearest_expected(Parse *p, const Token *t,
+                                    const char *const *expected, int n)
 {
     if (t->kind != TOK_NAME)
         return NULL;
     Guess g = diag_guess(parse_text(p, t->at));
 #define KEYWORD(token, spelling, place)                                        \
-    if (!expected || among(expected, n, spelling))                             \
+    if (among(expected, n, spelling))                                          \
         diag_guess_add(&g, spelling);
 #include "dsl/keywords.def"
 #undef KEYWORD
@@ -214,15 +261,27 @@ static const char *nearest_keyword(Parse *p, const Token *t,
 static bool report_keyword(Parse *p, const char *const *expected, int n)
 {
     const Token *at = &p->last;
-    const char *word = nearest_keyword(p, at, expected, n);
-    if (!word && p->before.first) {
+    const char *word = nearest_expected(p, at, expected, n);
+    if (!word && p->before.first && p->last.kind != '=') {
         at = &p->before;
-        word = nearest_keyword(p, at, NULL, 0);
+        word = nearest_keyword(p, at, 0);
     }
     if (word)
         diag_error(p->diags, at->at, "unknown word '%s', did you mean '%s'?",
                    parse_text(p, at->at), word);
     return word != NULL;
+}
+
+/* "y = a +", then "z = b" on the next line: the sum goes on with z. */
+static bool report_unfinished(Parse *p, const char *const *expected, int n)
+{
+    bool binds = p->last.kind == '=' && p->before.kind == TOK_NAME &&
+                 p->before.first && among(expected, n, "'+'");
+    if (binds)
+        diag_error(p->diags, p->before.at,
+                   "a statement begins here, but the line before is not "
+                   "finished");
+    return binds;
 }
 
 static bool compares(const Token *t)
@@ -231,31 +290,49 @@ static bool compares(const Token *t)
            t->kind == TOK_GE || t->kind == '<' || t->kind == '>';
 }
 
+static const char *hint(const Token *t, const char *const *expected, int n)
+{
+    if (among(expected, n, "'+'") && compares(t))
+        return " (comparisons do not chain)";
+    if (among(expected, n, "==") && t->kind == '=')
+        return " (to compare, write '==')";
+    if (among(expected, n, "a number") && t->kind == TOK_IF)
+        return " (inside an expression it stands in parentheses)";
+    if (among(expected, n, "'='") && t->kind == '(')
+        return " (a value is bound to a name: y = f(x))";
+    return "";
+}
+
+/* What should have come before a line's first token is missing on the line
+ * before. */
 static void report_expected(Parse *p, const char *const *expected, int n)
 {
     Buf wanted = {0};
-    describe(expected, n, &wanted);
     const Token *t = &p->last;
-    const char *hint = "";
-    if (among(expected, n, "'+'") && compares(t))
-        hint = " (comparisons do not chain)";
-    else if (among(expected, n, "==") && t->kind == '=')
-        hint = " (to compare, write '==')";
-    if (t->kind == TOK_END)
-        diag_error(p->diags, t->at, "expected %s, found the end of the file",
+    bool at_end = t->kind == TOK_END;
+    bool behind = (t->first || at_end) && p->before.kind != 0 &&
+                  !among(expected, n, "param") && !among(expected, n, "return");
+    Span at = behind ? (Span){p->before.at.end, p->before.at.end} : t->at;
+    describe(expected, n, &wanted);
+    if (at_end)
+        diag_error(p->diags, at, "expected %s, found the end of the file",
                    wanted.data);
     else
-        diag_error(p->diags, t->at, "expected %s, found '%s'%s", wanted.data,
-                   parse_text(p, t->at), hint);
+        diag_error(p->diags, at, "expected %s, found '%s'%s%s", wanted.data,
+                   parse_text(p, t->at), behind ? " on the next line" : "",
+                   hint(t, expected, n));
     buf_free(&wanted);
 }
 
 void parse_error(Parse *p, const char *const *expected, int n)
 {
-    if (!report_keyword(p, expected, n))
-        report_expected(p, expected, n);
     const Token *t = &p->last;
-    p->skipping = !(t->first && (starts_statement(t) || starts_declaration(t)));
+    bool told = t->bad || p->before.bad;
+    if (!told && !report_unfinished(p, expected, n) &&
+        !report_keyword(p, expected, n))
+        report_expected(p, expected, n);
+    bool starts = p->open_braces > 0 ? starts_statement(t) : false;
+    p->skipping = !(t->first && (starts || starts_declaration(t)));
     p->skip_braces = t->kind == '{';
     if (t->kind == '{')
         p->open_braces--;
@@ -266,17 +343,21 @@ void parse_error(Parse *p, const char *const *expected, int n)
 /* Bytes of the character at s, 0 if it is no valid UTF-8. */
 static int utf8_length(const unsigned char *s, size_t left)
 {
-    int n = s[0] < 0x80 ? 1 : s[0] < 0xC2 ? 0 : s[0] < 0xE0 ? 2
-            : s[0] < 0xF0 ? 3 : s[0] < 0xF5 ? 4 : 0;
+    int n = s[0] < 0x80   ? 1
+            : s[0] < 0xC2 ? 0
+            : s[0] < 0xE0 ? 2
+            : s[0] < 0xF0 ? 3
+            : s[0] < 0xF5 ? 4
+                          : 0;
     if ((size_t)n > left)
         return 0;
     for (int i = 1; i < n; i++)
         if ((s[i] & 0xC0) != 0x80)
             return 0;
-    bool overlong = (s[0] == 0xE0 && s[1] < 0xA0) ||
-                    (s[0] == 0xF0 && s[1] < 0x90);
-    bool beyond = (s[0] == 0xED && s[1] > 0x9F) ||
-                  (s[0] == 0xF4 && s[1] > 0x8F);
+    bool overlong =
+        (s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xF0 && s[1] < 0x90);
+    bool beyond =
+        (s[0] == 0xED && s[1] > 0x9F) || (s[0] == 0xF4 && s[1] > 0x8F);
     return overlong || beyond ? 0 : n;
 }
 
@@ -287,8 +368,9 @@ static bool check_bytes(const SourceFile *f, Diags *d)
         int n = utf8_length(s, f->n - i);
         if (n == 0 || *s == 0) {
             Span at = {f->base + i, f->base + i + 1};
-            diag_error(d, at, n == 0 ? "this byte (0x%02X) is no valid UTF-8"
-                                     : "a model text holds no zero bytes",
+            diag_error(d, at,
+                       n == 0 ? "this byte (0x%02X) is no valid UTF-8"
+                              : "a model text holds no zero bytes",
                        *s);
             return false;
         }

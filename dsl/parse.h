@@ -24,8 +24,9 @@ typedef struct {
 typedef struct {
     int kind; /* TOK_* of parser.h or a character */
     Span at;
-    bool first;  /* of its line */
+    bool first;  /* of its line, or behind a closing brace */
     bool margin; /* no blank before it either */
+    bool bad;    /* the lexer has complained here */
 } Token;
 
 typedef struct {
@@ -38,6 +39,7 @@ typedef struct {
     void *scanner;
     Span at;         /* what it read last */
     bool line_start; /* only blanks since the line began */
+    bool refused;    /* it complained since the last token */
     /* what the grammar got last, and the one before */
     Token last, before;
     /* recovery: see parse_token */
@@ -107,7 +109,7 @@ typedef struct {
     bool named_results;
     Expr *when;
 } Signature;
-Decl *build_fn(Parse *p, DeclKind kind, const Signature *sig,
-               const Block *body, Span at);
+Decl *build_fn(Parse *p, DeclKind kind, const Signature *sig, const Block *body,
+               Span at);
 
 #endif

@@ -127,8 +127,7 @@ bool poly_is_const(const Poly *p, int64_t *k)
 bool poly_is_name(const Poly *p, uint32_t order)
 {
     return p->n_terms == 1 && p->terms[0].factor == 1 &&
-           p->terms[0].n_vars == 1 &&
-           p->terms[0].vars[0]->kind == ATOM_NAME &&
+           p->terms[0].n_vars == 1 && p->terms[0].vars[0]->kind == ATOM_NAME &&
            p->terms[0].vars[0]->order == order;
 }
 
@@ -248,8 +247,7 @@ const Poly *poly_mul(Arena *a, const Poly *p, const Poly *q)
 static bool term_div(Arena *a, const PolyTerm *t, const PolyTerm *d,
                      PolyTerm *out)
 {
-    if (d->factor == -1 || t->factor % d->factor != 0 ||
-        d->n_vars > t->n_vars)
+    if (d->factor == -1 || t->factor % d->factor != 0 || d->n_vars > t->n_vars)
         return false;
     const PolyVar **vars = ARENA_ARRAY(a, const PolyVar *, t->n_vars + 1);
     int n = 0, j = 0;
@@ -352,10 +350,9 @@ const Poly *poly_subst(Arena *a, const Poly *p, const PolyMap *map)
 
 static void print_operand(const Poly *p, Buf *out)
 {
-    bool simple = p->n_terms <= 1 &&
-                  (p->n_terms == 0 || p->terms[0].n_vars <= 1) &&
-                  (p->n_terms == 0 || p->terms[0].n_vars == 0 ||
-                   p->terms[0].factor == 1);
+    bool simple =
+        p->n_terms <= 1 && (p->n_terms == 0 || p->terms[0].n_vars <= 1) &&
+        (p->n_terms == 0 || p->terms[0].n_vars == 0 || p->terms[0].factor == 1);
     buf_puts(out, simple ? "" : "(");
     poly_print(p, out);
     buf_puts(out, simple ? "" : ")");
@@ -390,8 +387,7 @@ static void print_var(const PolyVar *v, Buf *out)
 static void print_term(const PolyTerm *t, bool first, Buf *out)
 {
     bool minus = t->factor < 0;
-    uint64_t size =
-        minus ? 0 - (uint64_t)t->factor : (uint64_t)t->factor;
+    uint64_t size = minus ? 0 - (uint64_t)t->factor : (uint64_t)t->factor;
     buf_puts(out, first ? (minus ? "-" : "") : (minus ? " - " : " + "));
     if (size != 1 || t->n_vars == 0) {
         buf_printf(out, "%" PRIu64, size);

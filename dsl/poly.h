@@ -35,8 +35,8 @@ typedef enum {
 
 struct PolyVar {
     AtomKind kind;
-    uint32_t order;    /* ATOM_NAME: identity and place in sums */
-    const char *name;  /* ATOM_NAME, ATOM_OPAQUE: as printed */
+    uint32_t order;   /* ATOM_NAME: identity and place in sums */
+    const char *name; /* ATOM_NAME, ATOM_OPAQUE: as printed */
     int n_args, size;
     const Poly *const *args;
 };
@@ -62,7 +62,8 @@ const Poly *poly_opaque(Arena *a, const char *text, const Poly *const *args,
                         int n_args);
 const Poly *poly_spelled(Arena *a, const Poly *p, const char *spelling);
 
-/* NULL if an operand is NULL or the result beyond the caps.  Division by the constant 0 too is NULL. */
+/* NULL if an operand is NULL or the result beyond the caps.  Division by the
+ * constant 0 too is NULL. */
 const Poly *poly_add(Arena *a, const Poly *p, const Poly *q);
 const Poly *poly_sub(Arena *a, const Poly *p, const Poly *q);
 const Poly *poly_mul(Arena *a, const Poly *p, const Poly *q);

@@ -106,8 +106,8 @@ static const Doc *branch(const Printer *p, const Expr *e)
 {
     Arena *a = p->a;
     const Doc *head = DOC(a, text(p, "if "), expr(p, e->u.cond.cond));
-    const Doc *then = DOC(a, doc_break(a, " "), text(p, "then "),
-                          expr(p, e->u.cond.then));
+    const Doc *then =
+        DOC(a, doc_break(a, " "), text(p, "then "), expr(p, e->u.cond.then));
     const Doc *otherwise = DOC(a, doc_break(a, " "), text(p, "else "),
                                expr(p, e->u.cond.otherwise));
     return doc_group(a, DOC(a, head, doc_nest(a, DOC(a, then, otherwise))));
@@ -284,9 +284,8 @@ static const Doc *fn(const Printer *p, const char *keyword, const Decl *d)
     const Doc *results =
         bare ? field(p, &d->u.fn.results[0])
              : doc_flat(a, fields(p, d->u.fn.results, d->u.fn.n_results));
-    const Doc *when = d->u.fn.when ? DOC(a, text(p, " when "),
-                                         expr(p, d->u.fn.when))
-                                   : NULL;
+    const Doc *when =
+        d->u.fn.when ? DOC(a, text(p, " when "), expr(p, d->u.fn.when)) : NULL;
     return DOC(a, text(p, keyword), text(p, d->name.text), vars(p, d),
                fields(p, d->u.fn.params, d->u.fn.n_params), text(p, " -> "),
                results, when, text(p, " {"));
@@ -322,8 +321,8 @@ static const Doc *model(const Printer *p, const Decl *d)
 
 static const Doc *state_decl(const Printer *p, const Decl *d)
 {
-    static const char *const stores[] = {" : per token key ",
-                                         " : per token value ", " : fixed f32 "};
+    static const char *const stores[] = {
+        " : per token key ", " : per token value ", " : fixed f32 "};
     return DOC(p->a, text(p, "state "), text(p, d->name.text), text(p, "["),
                expr(p, d->u.state.count), text(p, "]"),
                text(p, stores[d->u.state.store]),
@@ -332,11 +331,11 @@ static const Doc *state_decl(const Printer *p, const Decl *d)
 
 static const Doc *require(const Printer *p, const Decl *d)
 {
-    const Doc *message = doc_nest(p->a, DOC(p->a, doc_break(p->a, " "),
-                                            expr(p, d->u.require.message)));
-    return doc_group(p->a, DOC(p->a, text(p, "require "),
-                               expr(p, d->u.require.cond), text(p, ","),
-                               message));
+    const Doc *message = doc_nest(
+        p->a, DOC(p->a, doc_break(p->a, " "), expr(p, d->u.require.message)));
+    return doc_group(p->a,
+                     DOC(p->a, text(p, "require "), expr(p, d->u.require.cond),
+                         text(p, ","), message));
 }
 
 const Doc *print_decl_doc(Arena *a, const Decl *d)
@@ -348,8 +347,8 @@ const Doc *print_decl_doc(Arena *a, const Decl *d)
     case DECL_USE:
         return DOC(a, text(p, "use "), text(p, quoted(p, d->name.text)));
     case DECL_PARAM:
-        return DOC(a, text(p, "param "), text(p, d->name.text),
-                   text(p, ": "), type(p, &d->u.param.type), text(p, " = "),
+        return DOC(a, text(p, "param "), text(p, d->name.text), text(p, ": "),
+                   type(p, &d->u.param.type), text(p, " = "),
                    expr(p, d->u.param.value));
     case DECL_REQUIRE:
         return require(p, d);

@@ -60,8 +60,7 @@ const char *sema_guess_call(const Sema *s, const char *name)
 
 static bool is_function(const Decl *d)
 {
-    return d->kind == DECL_FN || d->kind == DECL_LAYER ||
-           d->kind == DECL_ENTRY;
+    return d->kind == DECL_FN || d->kind == DECL_LAYER || d->kind == DECL_ENTRY;
 }
 
 static bool is_builtin(const char *name)
@@ -89,8 +88,7 @@ static void add_global(Sema *s, Decl *d)
     NameEntry *e = names_entry(&s->globals, d->name.text);
     const Global *old = e->value;
     if (old) {
-        Diag *m = diag_error(s->d, d->name.span, "a second '%s'",
-                             d->name.text);
+        Diag *m = diag_error(s->d, d->name.span, "a second '%s'", d->name.text);
         diag_note(s->d, m, old->decl->name.span, "the first");
         return;
     }
@@ -139,9 +137,8 @@ static void check_state(Sema *s, Decl *d)
     bool sound = sema_scalar(s, d->u.state.count, SORT_INT);
     for (int i = 0; i < n; i++)
         sound &= (dims[i] = sema_dim(s, d->u.state.dims[i], false)) != NULL;
-    d->u.state.sort =
-        sound ? sort_shaped(s->a, SORT_STATE, ELEM_F32, n, dims)
-              : sort_plain(SORT_ERROR);
+    d->u.state.sort = sound ? sort_shaped(s->a, SORT_STATE, ELEM_F32, n, dims)
+                            : sort_plain(SORT_ERROR);
 }
 
 static void check_require(Sema *s, const Decl *d)
@@ -174,6 +171,18 @@ static void check_global(Sema *s, Global *g)
 
 /* ---- the whole -------------------------------------------------------- */
 
+static void report_no_main(Sema *s, const Decl *model)
+{
+    Diag *m = diag_error(s->d, model->span, "this model has no 'entry main'");
+    for (int i = 0; i < s->n_list; i++) {
+        const Decl *d = s->list[i]->decl;
+        Guess g = diag_guess("main");
+        diag_guess_add(&g, d->name.text);
+        if (g.best && is_function(d))
+            diag_note(s->d, m, d->name.span, "did you mean this one?");
+    }
+}
+
 /* A text with a `model` line is a program; others are parts of one. */
 static void check_program(Sema *s)
 {
@@ -189,14 +198,15 @@ static void check_program(Sema *s)
         model = d;
     }
     if (model && !ast_find(s->ast, DECL_ENTRY, "main"))
-        diag_error(s->d, model->span, "this model has no 'entry main'");
+        report_no_main(s, model);
 }
 
 static void report_unused(Sema *s)
 {
-    static const char *const kinds[] = {
-        [DECL_PARAM] = "param", [DECL_STATE] = "state", [DECL_FN] = "fn",
-        [DECL_LAYER] = "layer"};
+    static const char *const kinds[] = {[DECL_PARAM] = "param",
+                                        [DECL_STATE] = "state",
+                                        [DECL_FN] = "fn",
+                                        [DECL_LAYER] = "layer"};
     const SourceFile *root = &s->ast->source->files[0];
     for (int i = 0; i < s->n_list; i++) {
         const Decl *d = s->list[i]->decl;

@@ -42,8 +42,9 @@ typedef struct {
     Span span;
 } Write;
 
-/* More writes than this on one path are no longer compared. */
-enum { MAX_WRITES = 256 };
+/* More writes than this on one path, and more comparisons in all, are not
+ * made: no honest text comes near, and checking stays quick. */
+enum { MAX_WRITES = 256, MAX_WRITE_CHECKS = 4000000 };
 
 typedef struct {
     NameEntry *entry;
@@ -57,10 +58,10 @@ typedef struct {
     int n_undo, cap_undo;
     int stamp;
     bool returned;
-    int loops; /* how many are open */
+    int loops;    /* how many are open */
     Local *bound; /* by statements: unused ones are reported */
-    Write writes[MAX_WRITES];
-    int n_writes;
+    Write *writes;
+    int n_writes, cap_writes;
 } Env;
 
 /* A name declared at the top. */
@@ -68,9 +69,9 @@ typedef struct Global Global;
 struct Global {
     Decl *decl;
     bool used;
-    const Poly *poly;  /* param of type int; NULL before its check */
-    Local **locals;    /* fn: its vars, then its params */
-    bool sound;        /* fn: the signature had no error */
+    const Poly *poly; /* param of type int; NULL before its check */
+    Local **locals;   /* fn: its vars, then its params */
+    bool sound;       /* fn: the signature had no error */
     const Write *writes;
     int n_writes;
     /* sema_order.c */
@@ -88,9 +89,10 @@ typedef struct {
     Global **list; /* of all that have a name, in order */
     int n_list;
     uint32_t next_order;
-    Env *env;       /* NULL outside functions */
-    Global *fn;     /* whose body is being checked */
-    bool in_dims;   /* T, R and C may stand here */
+    int write_checks;
+    Env *env;     /* NULL outside functions */
+    Global *fn;   /* whose body is being checked */
+    bool in_dims; /* T, R and C may stand here */
 } Sema;
 
 /* ---- sema.c ----------------------------------------------------------- */
@@ -134,6 +136,8 @@ Changes env_restore(Sema *s, int mark);
 void env_join(Sema *s, const Changes *a, const Changes *b);
 /* Binds what is true after a loop with that body. */
 void env_leave_loop(Sema *s, const Changes *body);
+/* Adds one, unless there are MAX_WRITES. */
+void env_add_write(Sema *s, const Write *w);
 /* Records a write and reports a second one to the same slot. */
 void env_write(Sema *s, const Decl *state, const Poly *index, Span at);
 void env_report_unused(Sema *s);
@@ -150,6 +154,8 @@ const Poly *sema_dim(Sema *s, Expr *e, bool symbols);
 /* The shape as an f32 or i32 tensor of a checked expression (a weight of one
  * axis is a tensor), NULL if it is none; then it has been reported. */
 const Sort *sema_as_tensor(Sema *s, Expr *e, ElemKind elem);
+/* Whether a weight has its shape behind it; reports if not. */
+bool sema_has_shape(Sema *s, const Expr *e);
 /* "expected <what>, found <sort>", unless that is SORT_ERROR. */
 void sema_expected(Sema *s, const Expr *e, const char *what);
 const char *sema_describe(Sema *s, const Sort *sort);

@@ -82,8 +82,7 @@ static Pattern read_pattern(const char *text, int length)
 static int find_var(const Match *m, const char *name, int n)
 {
     for (int i = 0; i < m->n_vars; i++)
-        if (m->vars[i].n == n && strncmp(m->vars[i].name, name,
-                                         (size_t)n) == 0)
+        if (m->vars[i].n == n && strncmp(m->vars[i].name, name, (size_t)n) == 0)
             return i;
     return -1;
 }
@@ -94,8 +93,8 @@ static const Poly *axis_value(const Match *m, const char *name, int n)
     static const char symbols[] = "TRC";
     const char *symbol = n == 1 ? strchr(symbols, *name) : NULL;
     if (symbol)
-        return poly_name(m->s->a, (const char *[]){"T", "R", "C"}[symbol -
-                                                                  symbols],
+        return poly_name(m->s->a,
+                         (const char *[]){"T", "R", "C"}[symbol - symbols],
                          (uint32_t)(symbol - symbols));
     if (*name >= '0' && *name <= '9')
         return poly_const(m->s->a, *name - '0');
@@ -183,8 +182,7 @@ static bool match_axes(Match *m, const Pattern *p, const Sort *t,
     int extra = t->rank - p->n;
     if (p->star < 0 ? extra != 0 : extra < 0)
         return false;
-    if (p->star >= 0 &&
-        !match_star(m, t->dims + p->star, extra, from, settled))
+    if (p->star >= 0 && !match_star(m, t->dims + p->star, extra, from, settled))
         return false;
     for (int i = 0; i < p->n; i++) {
         int at = p->star >= 0 && i >= p->star ? i + extra : i;
@@ -210,8 +208,7 @@ static bool match_shape(Match *m, const Slot *slot, const Expr *arg,
         return true;
     *m = before;
     Sema *s = m->s;
-    Diag *d = diag_error(s->d, arg->span,
-                         "expected %s as '%s' of %s, found %s",
+    Diag *d = diag_error(s->d, arg->span, "expected %s as '%s' of %s, found %s",
                          expected_shape(m, &p), slot->name,
                          m->call->u.call.name.text, sort_text(s->a, t));
     if (settled)
@@ -312,13 +309,7 @@ static bool check_weight(Match *m, const Slot *slot, Expr *e)
     Builtin b = m->call->u.call.builtin;
     if (b == BUILTIN_HAS || b == BUILTIN_EXTENT)
         return true;
-    if (!e->sort->has_shape) {
-        diag_error(m->s->d, e->span,
-                   "a weight that is read needs its shape behind it: "
-                   "... : [dims]");
-        return false;
-    }
-    return match_shape(m, slot, e, e->sort);
+    return sema_has_shape(m->s, e) && match_shape(m, slot, e, e->sort);
 }
 
 static const char *guess_state(const Sema *s, const char *name)
@@ -359,9 +350,9 @@ static void check_index(Sema *s, const Expr *e, const Decl *state)
         return;
     Buf b = {0};
     poly_print(state->u.state.count->poly, &b);
-    Diag *m = diag_error(s->d, e->u.state.index->span,
-                         "%s has the slots 0 to %s - 1", state->name.text,
-                         b.data);
+    Diag *m =
+        diag_error(s->d, e->u.state.index->span, "%s has the slots 0 to %s - 1",
+                   state->name.text, b.data);
     diag_note(s->d, m, state->name.span, "declared here");
     buf_free(&b);
 }

@@ -135,8 +135,7 @@ static const char *usage_of(Sema *s, const Decl *d)
     Buf b = {0};
     buf_printf(&b, "%s(", d->name.text);
     for (int i = 0; i < d->u.fn.n_params; i++)
-        buf_printf(&b, "%s%s: %s", i ? ", " : "",
-                   d->u.fn.params[i].name.text,
+        buf_printf(&b, "%s%s: %s", i ? ", " : "", d->u.fn.params[i].name.text,
                    print_type(s->a, &d->u.fn.params[i].type));
     buf_puts(&b, ")");
     const char *text = arena_strndup(s->a, b.data, b.n);
@@ -172,26 +171,32 @@ static void report_shape(Unify *u, const Expr *arg, int i, const Sort *found)
         if (!dims[k])
             dims[k] = declared->dims[k];
     }
-    const Sort *expected = sort_shaped(s->a, SORT_TENSOR, declared->elem,
-                                       declared->rank, dims);
+    const Sort *expected =
+        sort_shaped(s->a, SORT_TENSOR, declared->elem, declared->rank, dims);
     Diag *m = diag_error(s->d, arg->span, "expected %s, found %s",
                          sort_text(s->a, expected), sort_text(s->a, found));
-    diag_note(s->d, m, u->d->u.fn.params[i].name.span,
-              "'%s' of %s is %s", u->d->u.fn.params[i].name.text,
-              u->d->name.text, sort_text(s->a, declared));
+    diag_note(s->d, m, u->d->u.fn.params[i].name.span, "'%s' of %s is %s",
+              u->d->u.fn.params[i].name.text, u->d->name.text,
+              sort_text(s->a, declared));
     u->bad = true;
 }
 
-/* Bare dimension variables take what they meet first; all else must agree. */
-static void unify_shape(Unify *u, const Expr *arg, int i, const Sort *found)
+/* Bare dimension variables take what they meet first ... */
+static void settle_vars(Unify *u, int i, const Sort *found)
 {
     const Sort *want = u->d->u.fn.params[i].type.sort;
-    bool same = want->rank == found->rank;
-    for (int k = 0; same && k < want->rank; k++) {
+    for (int k = 0; want->rank == found->rank && k < want->rank; k++) {
         int v = var_of(u, want->dims[k]);
         if (v >= 0 && !u->map.by[v])
             u->map.by[v] = found->dims[k];
     }
+}
+
+/* ... and then everything must agree. */
+static void check_shape(Unify *u, const Expr *arg, int i, const Sort *found)
+{
+    const Sort *want = u->d->u.fn.params[i].type.sort;
+    bool same = want->rank == found->rank;
     for (int k = 0; same && k < want->rank; k++) {
         const Poly *p = poly_subst(u->s->a, want->dims[k], &u->map);
         same = p && poly_equal(p, found->dims[k]);
@@ -201,9 +206,9 @@ static void unify_shape(Unify *u, const Expr *arg, int i, const Sort *found)
 }
 
 static const char *const scalar_words[] = {
-    [TYPE_INT] = "an int",       [TYPE_INDEX] = "an int",
-    [TYPE_FLOAT] = "a number",   [TYPE_BOOL] = "a bool",
-    [TYPE_STRING] = "a string",  [TYPE_WEIGHTS] = "a scope of weights",
+    [TYPE_INT] = "an int",      [TYPE_INDEX] = "an int",
+    [TYPE_FLOAT] = "a number",  [TYPE_BOOL] = "a bool",
+    [TYPE_STRING] = "a string", [TYPE_WEIGHTS] = "a scope of weights",
 };
 
 static SortKind scalar_sort(TypeKind t)
@@ -216,32 +221,45 @@ static SortKind scalar_sort(TypeKind t)
                                             : SORT_ERROR;
 }
 
-static void unify_arg(Unify *u, Expr *arg, int i)
+static void scalar_arg(Unify *u, Expr *arg, int i)
 {
-    const TypeExpr *type = &u->d->u.fn.params[i].type;
-    SortKind want = scalar_sort(type->kind);
+    TypeKind type = u->d->u.fn.params[i].type.kind;
+    SortKind want = scalar_sort(type);
     SortKind got = sema_expr(u->s, arg, want)->kind;
-    if (type->kind == TYPE_TENSOR) {
-        const Sort *t = sema_as_tensor(u->s, arg, type->elem);
-        u->bad |= !t;
-        if (t && type->sort->kind == SORT_TENSOR)
-            unify_shape(u, arg, i, t);
-        return;
-    }
     u->map.by[u->d->u.fn.n_vars + i] = arg->poly;
     if (got == want || (want == SORT_FLOAT && got == SORT_INT))
         return;
     if (want != SORT_ERROR)
-        sema_expected(u->s, arg, scalar_words[type->kind]);
+        sema_expected(u->s, arg, scalar_words[type]);
     u->bad = true;
+}
+
+static void unify(Unify *u, Expr *const *args)
+{
+    const Field *params = u->d->u.fn.params;
+    int n = u->d->u.fn.n_params;
+    const Sort **found = ARENA_ARRAY(u->s->a, const Sort *, n + 1);
+    for (int i = 0; i < n; i++) {
+        if (params[i].type.kind != TYPE_TENSOR) {
+            scalar_arg(u, args[i], i);
+            continue;
+        }
+        sema_expr(u->s, args[i], SORT_ERROR);
+        found[i] = sema_as_tensor(u->s, args[i], params[i].type.elem);
+        if (found[i])
+            settle_vars(u, i, found[i]);
+        u->bad |= !found[i];
+    }
+    for (int i = 0; i < n; i++)
+        if (found[i])
+            check_shape(u, args[i], i, found[i]);
 }
 
 static const Sort *substituted(Unify *u, const Sort *declared)
 {
     if (declared->kind != SORT_TENSOR)
         return declared;
-    const Poly **dims =
-        ARENA_ARRAY(u->s->a, const Poly *, declared->rank + 1);
+    const Poly **dims = ARENA_ARRAY(u->s->a, const Poly *, declared->rank + 1);
     for (int k = 0; k < declared->rank; k++) {
         dims[k] = poly_subst(u->s->a, declared->dims[k], &u->map);
         if (!dims[k])
@@ -330,8 +348,7 @@ static const Sort *call_decl(Sema *s, Expr *e, Global *g)
         return fail();
     }
     Unify u = begin_unify(s, g, e);
-    for (int i = 0; i < n; i++)
-        unify_arg(&u, e->u.call.slots[i], i);
+    unify(&u, e->u.call.slots);
     if (u.bad)
         return fail();
     inherit_writes(&u);
@@ -368,13 +385,13 @@ const Sort *sema_call(Sema *s, Expr *e, SortKind want)
 {
     int b = find_builtin(e->u.call.name.text);
     Global *g = sema_global(s, e->u.call.name.text);
-    bool is_fn = g && (g->decl->kind == DECL_FN ||
-                       g->decl->kind == DECL_LAYER ||
-                       g->decl->kind == DECL_ENTRY);
+    bool is_fn =
+        g && (g->decl->kind == DECL_FN || g->decl->kind == DECL_LAYER ||
+              g->decl->kind == DECL_ENTRY);
     if (b < 0 && !is_fn)
         return no_callee(s, e, g);
-    const Sort *sort = b >= 0 ? sema_builtin(s, e, (Builtin)b, want)
-                              : call_decl(s, e, g);
+    const Sort *sort =
+        b >= 0 ? sema_builtin(s, e, (Builtin)b, want) : call_decl(s, e, g);
     if (sort->kind == SORT_INT && !e->poly)
         e->poly = sema_opaque(s, e);
     return sort;

@@ -15,8 +15,7 @@ Local *env_find(const Env *env, const char *name)
     return env ? names_get(&env->names, name) : NULL;
 }
 
-Local *env_local(Sema *s, const Ident *name, const Sort *sort,
-                 const Poly *poly)
+Local *env_local(Sema *s, const Ident *name, const Sort *sort, const Poly *poly)
 {
     Local *l = ARENA_NEW(s->a, Local);
     l->name = name->text;
@@ -30,7 +29,7 @@ static void set(Sema *s, NameEntry *entry, Local *l)
 {
     Env *env = s->env;
     if (env->n_undo == env->cap_undo) {
-        int cap = env->cap_undo ? 2 * env->cap_undo : 32;
+        int cap = env->cap_undo ? 2 * env->cap_undo : 8;
         Undo *more = ARENA_ARRAY(s->a, Undo, cap);
         if (env->n_undo)
             memcpy(more, env->undo, sizeof *more * (size_t)env->n_undo);
@@ -95,7 +94,6 @@ static Local *join(Sema *s, Local *a, Local *b)
 {
     if (!a || !b) {
         Local *l = copy(s, a ? a : b);
-        (a ? a : b)->used = true;
         if (l->state == LOCAL_BOUND)
             l->state = LOCAL_MAYBE;
         return l;
@@ -179,19 +177,39 @@ void env_leave_loop(Sema *s, const Changes *body)
 
 /* ---- states ----------------------------------------------------------- */
 
+void env_add_write(Sema *s, const Write *w)
+{
+    Env *env = s->env;
+    if (env->n_writes == MAX_WRITES)
+        return;
+    if (env->n_writes == env->cap_writes) {
+        int cap = env->cap_writes ? 2 * env->cap_writes : 4;
+        Write *more = ARENA_ARRAY(s->a, Write, cap);
+        if (env->n_writes)
+            memcpy(more, env->writes, sizeof *more * (size_t)env->n_writes);
+        env->writes = more;
+        env->cap_writes = cap;
+    }
+    env->writes[env->n_writes++] = *w;
+}
+
 void env_write(Sema *s, const Decl *state, const Poly *index, Span at)
 {
     Env *env = s->env;
+    if ((s->write_checks += env->n_writes) > MAX_WRITE_CHECKS)
+        return;
     for (int i = 0; i < env->n_writes; i++) {
         const Write *w = &env->writes[i];
         if (w->state != state || !poly_equal(w->index, index))
             continue;
-        Diag *m = diag_error(s->d, at,
-                             "this writes %s[...] a second time in one step",
-                             state->name.text);
+        Buf slot = {0};
+        poly_print(index, &slot);
+        Diag *m =
+            diag_error(s->d, at, "this writes %s[%s] a second time in one step",
+                       state->name.text, slot.data);
         diag_note(s->d, m, w->span, "first written here");
+        buf_free(&slot);
         return;
     }
-    if (env->n_writes < MAX_WRITES)
-        env->writes[env->n_writes++] = (Write){state, index, at};
+    env_add_write(s, &(Write){state, index, at});
 }

@@ -188,13 +188,13 @@ static const Sort *global_name(Sema *s, Expr *e, Global *g)
         e->poly = g->poly;
         return sort_plain(sort_of_type(g->decl->u.param.type.kind));
     }
-    Diag *m = g->decl->kind == DECL_STATE
-                  ? diag_error(s->d, e->span,
-                               "'%s' is a state; one slot of it is %s[i]",
-                               name, name)
-                  : diag_error(s->d, e->span,
-                               "'%s' is a function; a call of it is %s(...)",
-                               name, name);
+    Diag *m =
+        g->decl->kind == DECL_STATE
+            ? diag_error(s->d, e->span,
+                         "'%s' is a state; one slot of it is %s[i]", name, name)
+            : diag_error(s->d, e->span,
+                         "'%s' is a function; a call of it is %s(...)", name,
+                         name);
     diag_note(s->d, m, g->decl->name.span, "declared here");
     return fail();
 }
@@ -202,8 +202,8 @@ static const Sort *global_name(Sema *s, Expr *e, Global *g)
 /* Reported once in a function: later uses know it as an error. */
 static const Sort *unknown_name(Sema *s, Expr *e)
 {
-    diag_error(s->d, e->span, "nothing is called '%s' here%s",
-               e->u.name.text, sema_guess_name(s, e->u.name.text));
+    diag_error(s->d, e->span, "nothing is called '%s' here%s", e->u.name.text,
+               sema_guess_name(s, e->u.name.text));
     if (s->env) {
         Ident id = {e->u.name.text, e->span};
         Local *l = env_local(s, &id, fail(), NULL);
@@ -232,14 +232,19 @@ static const Sort *name_sort(Sema *s, Expr *e)
 
 /* ---- tensors ---------------------------------------------------------- */
 
-static const Sort *weight_tensor(Sema *s, Expr *e)
+bool sema_has_shape(Sema *s, const Expr *e)
 {
-    if (!e->sort->has_shape) {
+    if (!e->sort->has_shape)
         diag_error(s->d, e->span,
                    "a weight that is read needs its shape: %s : [...]",
                    print_expr(s->a, e));
+    return e->sort->has_shape;
+}
+
+static const Sort *weight_tensor(Sema *s, Expr *e)
+{
+    if (!sema_has_shape(s, e))
         return NULL;
-    }
     if (e->sort->rank != 1) {
         diag_error(s->d, e->span,
                    "a weight of %d axes stands in embed, matmul and "
@@ -294,11 +299,11 @@ const Sort *sema_broadcast(Sema *s, const Expr *at, const Expr *left,
         Buf x = {0}, y = {0};
         poly_print(p, &x);
         poly_print(q, &y);
-        Diag *m = diag_error(s->d, at->span,
-                             "these shapes do not go together: %s and %s "
-                             "(%s against %s)",
-                             sort_text(s->a, a), sort_text(s->a, b), x.data,
-                             y.data);
+        Diag *m =
+            diag_error(s->d, at->span,
+                       "these shapes do not go together: %s and %s "
+                       "(%s against %s)",
+                       sort_text(s->a, a), sort_text(s->a, b), x.data, y.data);
         diag_note(s->d, m, left->span, "this is %s", sort_text(s->a, a));
         diag_note(s->d, m, right->span, "this is %s", sort_text(s->a, b));
         buf_free(&x);
@@ -347,7 +352,8 @@ static bool untyped(const Expr *e)
 static SortKind wanted_beside(const Expr *other)
 {
     SortKind k = other->sort->kind;
-    return k == SORT_TENSOR || k == SORT_WEIGHT ? SORT_FLOAT : k;
+    bool number = k == SORT_TENSOR || k == SORT_WEIGHT || k == SORT_ERROR;
+    return number ? SORT_FLOAT : k;
 }
 
 /* Checks two operands; each tells the other what meta(...) is in it. */
@@ -415,8 +421,7 @@ static const Sort *operand(Sema *s, Expr *e)
 }
 
 static const Sort *tensor_pair(Sema *s, const Expr *e, const Expr *left,
-                               const Sort *a, const Expr *right,
-                               const Sort *b)
+                               const Sort *a, const Expr *right, const Sort *b)
 {
     if (is_number(a))
         return b;
@@ -456,19 +461,22 @@ static const Sort *arithmetic(Sema *s, Expr *e, SortKind want)
 static const Sort *comparison(Sema *s, Expr *e)
 {
     Expr *left = e->u.binary.left, *right = e->u.binary.right;
-    bool equality =
-        e->u.binary.op == BINARY_EQ || e->u.binary.op == BINARY_NE;
+    bool equality = e->u.binary.op == BINARY_EQ || e->u.binary.op == BINARY_NE;
     pair(s, left, right, SORT_ERROR);
     if (sema_failed(left) || sema_failed(right))
         return fail();
     bool numbers = is_number(left->sort) && is_number(right->sort);
-    bool alike = left->sort->kind == right->sort->kind &&
-                 (left->sort->kind == SORT_BOOL ||
-                  left->sort->kind == SORT_STRING);
-    if (!numbers && !(equality && alike)) {
-        diag_error(s->d, e->span, "%s and %s cannot be compared so",
-                   sema_describe(s, left->sort),
-                   sema_describe(s, right->sort));
+    bool alike =
+        left->sort->kind == right->sort->kind &&
+        (left->sort->kind == SORT_BOOL || left->sort->kind == SORT_STRING);
+    if (!numbers && alike && !equality) {
+        diag_error(s->d, e->span, "%s is compared by == and != only",
+                   sema_describe(s, left->sort));
+        return fail();
+    }
+    if (!numbers && !alike) {
+        diag_error(s->d, e->span, "%s and %s cannot be compared",
+                   sema_describe(s, left->sort), sema_describe(s, right->sort));
         return fail();
     }
     return sort_plain(SORT_BOOL);
@@ -665,7 +673,7 @@ const Poly *sema_dim(Sema *s, Expr *e, bool symbols)
     }
     if (!is_int)
         return NULL;
-    return e->kind == EXPR_INT ? e->poly
-                               : poly_spelled(s->a, e->poly,
-                                              print_dim(s->a, e));
+    return e->kind == EXPR_INT
+               ? e->poly
+               : poly_spelled(s->a, e->poly, print_dim(s->a, e));
 }

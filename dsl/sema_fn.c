@@ -49,18 +49,16 @@ static void complain(Sema *s, Global *g, Span at, const char *text)
     g->sound = false;
 }
 
-static Local *parameter(Sema *s, Global *g, const Ident *name,
-                        const Sort *sort)
+static Local *parameter(Sema *s, Global *g, const Ident *name, const Sort *sort)
 {
     uint32_t order = s->next_order++;
-    Local *l = env_local(s, name, sort,
-                         poly_name(s->a, name->text, order));
+    Local *l = env_local(s, name, sort, poly_name(s->a, name->text, order));
     const Local *old = env_find(s->env, name->text);
     l->order = order;
     l->used = true;
     if (old) {
-        Diag *m = diag_error(s->d, name->span, "a second parameter '%s'",
-                             name->text);
+        Diag *m =
+            diag_error(s->d, name->span, "a second parameter '%s'", name->text);
         diag_note(s->d, m, old->span, "the first");
         g->sound = false;
     }
@@ -109,8 +107,8 @@ static void check_layer(Sema *s, Global *g)
     if (!has_index)
         complain(s, g, d->name.span,
                  "a layer takes its number: a parameter of type index");
-    bool one = d->u.fn.n_results == 1 &&
-               d->u.fn.results[0].type.kind == TYPE_TENSOR;
+    bool one =
+        d->u.fn.n_results == 1 && d->u.fn.results[0].type.kind == TYPE_TENSOR;
     if (!one)
         complain(s, g, d->name.span, "a layer returns one tensor");
 }
@@ -176,7 +174,8 @@ static void keep_writes(Sema *s, Global *g)
 {
     int n = s->env->n_writes;
     Write *copy = ARENA_ARRAY(s->a, Write, n + 1);
-    memcpy(copy, s->env->writes, sizeof *copy * (size_t)n);
+    if (n)
+        memcpy(copy, s->env->writes, sizeof *copy * (size_t)n);
     g->writes = copy;
     g->n_writes = n;
 }

@@ -175,8 +175,7 @@ static void report_cycle(Sema *s, const Sorter *k, const Global *again)
     while (k->stack[i] != again)
         i--;
     const Decl *d = again->decl;
-    Diag *m = diag_error(s->d, d->name.span, "'%s' needs itself",
-                         d->name.text);
+    Diag *m = diag_error(s->d, d->name.span, "'%s' needs itself", d->name.text);
     enum { SHOWN = 8 };
     for (int j = i + 1; j < k->depth && j <= i + SHOWN; j++)
         diag_note(s->d, m, k->stack[j]->decl->name.span, "by way of '%s'",

@@ -67,8 +67,9 @@ const Sort *sema_has(Match *m, const Sort *result, SortKind want)
     Expr *w = match_arg(m, "weight");
     if (w->kind == EXPR_WEIGHT && !w->sort->has_shape)
         return sort_plain(SORT_BOOL);
-    diag_error(m->s->d, w->span, "has takes the name of a weight only: "
-                                 "has(w.attn_q)");
+    diag_error(m->s->d, w->span,
+               "has takes the name of a weight only: "
+               "has(w.attn_q)");
     return fail();
 }
 
@@ -254,16 +255,15 @@ const Sort *sema_split(Match *m, const Sort *result, SortKind want)
     const Poly *sum = poly_const(s->a, 0);
     for (int i = 0; i < n; i++) {
         const Sort *group = call->u.call.slots[i + 1]->sort;
-        sum = poly_add(s->a, sum,
-                       product(s, group, poly_const(s->a, 1), 0));
+        sum = poly_add(s->a, sum, product(s, group, poly_const(s->a, 1), 0));
         items[i] = split_part(m, x, group);
     }
     const Poly *last = x->dims[x->rank - 1];
     if (sum && poly_equal(sum, last))
         return n == 1 ? items[0] : sort_tuple(s->a, n, items);
-    Diag *d = diag_error(s->d, call->span, "the groups hold %s, not %s",
-                         sum ? dim_text(s, sum) : "too much",
-                         dim_text(s, last));
+    Diag *d =
+        diag_error(s->d, call->span, "the groups hold %s, not %s",
+                   sum ? dim_text(s, sum) : "too much", dim_text(s, last));
     diag_note(s->d, d, match_arg(m, "x")->span, "this is %s",
               sort_text(s->a, x));
     return fail();
@@ -278,16 +278,14 @@ const Sort *sema_slice(Match *m, const Sort *result, SortKind want)
     const Poly *begin = match_arg(m, "begin")->poly;
     const Poly *size = match_arg(m, "size")->poly;
     const Poly *last = x->dims[x->rank - 1];
-    const Poly *rest =
-        poly_sub(s->a, last, poly_add(s->a, begin, size));
+    const Poly *rest = poly_sub(s->a, last, poly_add(s->a, begin, size));
     int64_t k, from, length;
     bool below = poly_is_const(begin, &from) && from < 0;
     bool none = poly_is_const(size, &length) && length < 1;
     if (!below && !none && !(rest && poly_is_const(rest, &k) && k < 0))
         return last_axis(m, x, size);
-    diag_error(s->d, m->call->span,
-               "%s elements from %s on are not within %s", dim_text(s, size),
-               dim_text(s, begin), dim_text(s, last));
+    diag_error(s->d, m->call->span, "%s elements from %s on are not within %s",
+               dim_text(s, size), dim_text(s, begin), dim_text(s, last));
     return fail();
 }
 
@@ -300,14 +298,13 @@ const Sort *sema_concat(Match *m, const Sort *result, SortKind want)
     bool same = a->rank == b->rank;
     for (int i = 0; same && i + 1 < a->rank; i++)
         same = poly_equal(a->dims[i], b->dims[i]);
-    const Poly *sum = same ? poly_add(s->a, a->dims[a->rank - 1],
-                                      b->dims[b->rank - 1])
-                           : NULL;
+    const Poly *sum =
+        same ? poly_add(s->a, a->dims[a->rank - 1], b->dims[b->rank - 1])
+             : NULL;
     if (sum)
         return last_axis(m, a, sum);
-    diag_error(s->d, m->call->span,
-               "%s and %s differ before their last axis", sort_text(s->a, a),
-               sort_text(s->a, b));
+    diag_error(s->d, m->call->span, "%s and %s differ before their last axis",
+               sort_text(s->a, a), sort_text(s->a, b));
     return fail();
 }
 
@@ -355,10 +352,27 @@ static bool stored(Match *m, const char *slot, bool per_token)
     return false;
 }
 
+/* The state is what was declared; the rows have to fit it. */
 const Sort *sema_append(Match *m, const Sort *result, SortKind want)
 {
     (void)want;
-    return stored(m, "to", true) ? result : fail();
+    Sema *s = m->s;
+    const Sort *x = tensor_of(m, "x"), *row = match_arg(m, "to")->sort;
+    const Poly **dims = ARENA_ARRAY(s->a, const Poly *, row->rank + 1);
+    dims[0] = poly_name(s->a, "T", ORDER_T);
+    for (int i = 0; i < row->rank; i++)
+        dims[i + 1] = row->dims[i];
+    const Sort *rows = match_tensor(s, ELEM_F32, row->rank + 1, dims);
+    if (!stored(m, "to", true))
+        return fail();
+    if (sort_equal(rows, x))
+        return result;
+    Diag *d = diag_error(s->d, match_arg(m, "x")->span,
+                         "expected %s as 'x' of append, found %s",
+                         sort_text(s->a, rows), sort_text(s->a, x));
+    diag_note(s->d, d, match_arg(m, "to")->span, "this is %s",
+              sort_text(s->a, row));
+    return fail();
 }
 
 const Sort *sema_conv1d(Match *m, const Sort *result, SortKind want)
@@ -368,8 +382,7 @@ const Sort *sema_conv1d(Match *m, const Sort *result, SortKind want)
     const Expr *state = match_arg(m, "state");
     if (!stored(m, "state", false))
         return fail();
-    const Poly *rows = poly_sub(s->a, match_value(m, "K"),
-                                poly_const(s->a, 1));
+    const Poly *rows = poly_sub(s->a, match_value(m, "K"), poly_const(s->a, 1));
     if (rows && poly_equal(rows, state->sort->dims[0]))
         return result;
     Diag *d = diag_error(s->d, state->span,
@@ -396,8 +409,7 @@ const Sort *sema_topk(Match *m, const Sort *result, SortKind want)
     (void)want;
     Sema *s = m->s;
     const Expr *count = match_arg(m, "k");
-    const Poly *rest =
-        poly_sub(s->a, match_value(m, "E"), count->poly);
+    const Poly *rest = poly_sub(s->a, match_value(m, "E"), count->poly);
     int64_t k, left;
     bool none = poly_is_const(count->poly, &k) && k < 1;
     if (none || (rest && poly_is_const(rest, &left) && left < 0)) {

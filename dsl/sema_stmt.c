@@ -183,18 +183,19 @@ static Branch check_branch(Sema *s, const Block *b, int writes)
     out.returned = env->returned;
     out.n_writes = env->n_writes - writes;
     out.writes = ARENA_ARRAY(s->a, Write, out.n_writes + 1);
-    memcpy(out.writes, env->writes + writes,
-           sizeof(Write) * (size_t)out.n_writes);
+    if (out.n_writes)
+        memcpy(out.writes, env->writes + writes,
+               sizeof(Write) * (size_t)out.n_writes);
     env->n_writes = writes;
     out.changes = env_restore(s, mark);
     return out;
 }
 
 /* Only one branch will run, so they may write the same slot. */
-static void keep_writes(Env *env, const Branch *b)
+static void keep_writes(Sema *s, const Branch *b)
 {
-    for (int i = 0; i < b->n_writes && env->n_writes < MAX_WRITES; i++)
-        env->writes[env->n_writes++] = b->writes[i];
+    for (int i = 0; i < b->n_writes; i++)
+        env_add_write(s, &b->writes[i]);
 }
 
 static void check_if(Sema *s, const Stmt *st)
@@ -205,8 +206,8 @@ static void check_if(Sema *s, const Stmt *st)
     Branch a = check_branch(s, &st->u.cond.then, writes);
     Branch b = check_branch(s, &st->u.cond.otherwise, writes);
     env->returned = a.returned && b.returned;
-    keep_writes(env, &a);
-    keep_writes(env, &b);
+    keep_writes(s, &a);
+    keep_writes(s, &b);
     if (a.returned)
         env_join(s, &b.changes, &b.changes);
     else if (b.returned)

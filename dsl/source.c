@@ -31,6 +31,12 @@ static Err *add(Source *s, const char *path, const char *folder,
     if (s->n_files == SOURCE_MAX_FILES)
         return err_new(ERR_INPUT, "%s: more than %d files used", path,
                        SOURCE_MAX_FILES);
+    const SourceFile *last = s->n_files ? &s->files[s->n_files - 1] : NULL;
+    if (last && last->base + last->n + n > SOURCE_MAX_TOTAL)
+        return err_new(ERR_INPUT,
+                       "%s: all files together are longer than %d "
+                       "bytes",
+                       path, SOURCE_MAX_TOTAL);
     char *copy = arena_alloc(s->a, n + 2);
     memcpy(copy, text, n);
     SourceFile *f = &s->files[s->n_files];
@@ -38,10 +44,8 @@ static Err *add(Source *s, const char *path, const char *folder,
     f->folder = folder;
     f->text = copy;
     f->n = (uint32_t)n;
-    if (s->n_files > 0) { /* a gap of one: the end of a file has a place */
-        const SourceFile *last = f - 1;
+    if (last) /* a gap of one: the end of a file has a place */
         f->base = last->base + last->n + 1;
-    }
     *file = s->n_files++;
     return NULL;
 }
@@ -79,8 +83,7 @@ Err *source_add_embedded(Source *s, const char *name, int *file)
     return add(s, f->name, NULL, f->text, f->n, file);
 }
 
-static const char *beside(const Source *s, const char *folder,
-                          const char *name)
+static const char *beside(const Source *s, const char *folder, const char *name)
 {
     size_t n = strlen(folder), m = strlen(name);
     char *path = arena_alloc(s->a, n + m + 1);

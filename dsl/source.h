@@ -22,11 +22,16 @@ typedef struct {
     const char *path; /* as messages name it */
     const char *text; /* n bytes, then two NULs */
     uint32_t n;
-    uint32_t base; /* offset of the first byte */
+    uint32_t base;      /* offset of the first byte */
     const char *folder; /* where `use` looks first; NULL: library only */
 } SourceFile;
 
-enum { SOURCE_MAX_FILES = 64, SOURCE_MAX_BYTES = 1 << 20 };
+/* Of one file, and of all together. */
+enum {
+    SOURCE_MAX_BYTES = 256 << 10,
+    SOURCE_MAX_TOTAL = 1024 << 10,
+    SOURCE_MAX_FILES = 64,
+};
 
 typedef struct {
     Arena *a;
