@@ -45,6 +45,8 @@ typedef struct {
 /* More writes than this on one path, and more comparisons in all, are not
  * made: no honest text comes near, and checking stays quick. */
 enum { MAX_WRITES = 256, MAX_WRITE_CHECKS = 4000000 };
+/* Nor does an honest check take so much memory: it is given up. */
+enum { MAX_MEMORY = 256 << 20 };
 
 typedef struct {
     NameEntry *entry;
@@ -90,6 +92,7 @@ typedef struct {
     int n_list;
     uint32_t next_order;
     int write_checks;
+    bool exhausted; /* MAX_MEMORY is used up */
     Env *env;     /* NULL outside functions */
     Global *fn;   /* whose body is being checked */
     bool in_dims; /* T, R and C may stand here */

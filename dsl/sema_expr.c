@@ -633,8 +633,20 @@ static const Sort *any_sort(Sema *s, Expr *e, SortKind want)
     return fail();
 }
 
+static bool exhausted(Sema *s, const Expr *e)
+{
+    if (!s->exhausted && arena_bytes(s->a) > MAX_MEMORY) {
+        s->exhausted = true;
+        diag_error(s->d, e->span,
+                   "this text takes too much memory to check; given up here");
+    }
+    return s->exhausted;
+}
+
 const Sort *sema_expr(Sema *s, Expr *e, SortKind want)
 {
+    if (exhausted(s, e))
+        return e->sort = fail();
     bool arithmetic_only = e->kind == EXPR_NAME || e->kind == EXPR_INT ||
                            e->kind == EXPR_BINARY || e->kind == EXPR_UNARY;
     bool in_dims = s->in_dims;
