@@ -30,6 +30,7 @@ typedef struct {
     Arena *arena;
     Device **device;
     Program *program;
+    bool poison;
     ExecTrace *trace;
     void *trace_ctx;
 } Exec;
@@ -257,6 +258,16 @@ static Err *run_steps(Exec *x, const Program *p, KernelCall *c)
     return NULL;
 }
 
+static void poison_scratch(Exec *x)
+{
+    for (int i = 0; i < x->plan->n_devices; i++) {
+        Device *d = x->device[i];
+        void *p = d->kind->host_address(d, (Place){REGION_SCRATCH, 0});
+        if (p)
+            memset(p, 0xff, (size_t)x->plan->device[i].scratch);
+    }
+}
+
 static Err *exec_step(Executor *base, const Step *s, StepResult *out)
 {
     Exec *x = exec(base);
@@ -266,6 +277,8 @@ static Err *exec_step(Executor *base, const Step *s, StepResult *out)
                     .past = s->past,
                     .capacity = x->plan->context};
     *out = (StepResult){.n_taps = p->plan->n_taps, .tap = p->tap};
+    if (x->poison)
+        poison_scratch(x);
     TRY(fill_inputs(x, p, s));
     TRY(run_steps(x, p, &c));
     if (p->logits)
@@ -338,6 +351,7 @@ Err *exec_open(const ExecSpec *spec, Executor **out)
     x->base.kind = &exec_kind;
     x->plan = spec->plan;
     x->kernels = spec->kernels;
+    x->poison = spec->poison;
     x->arena = arena_new();
     x->device = ARENA_ARRAY(x->arena, Device *, spec->plan->n_devices);
     *out = NULL;

@@ -22,6 +22,8 @@ typedef struct {
     Pool *pool;
     ExecProgress *progress; /* may be NULL */
     void *progress_ctx;
+    bool poison; /* before each step every byte of scratch becomes 0xff, a NaN:
+                    shows what is read before it is made */
 } ExecSpec;
 
 /* Allocates every region and reads the weights.  What spec points to must

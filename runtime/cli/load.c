@@ -124,7 +124,8 @@ static Err *open_executor(const Options *o, Loaded *l)
                      .kernels = l->kernels,
                      .pool = l->pool,
                      .progress = show ? show_progress : NULL,
-                     .progress_ctx = &percent};
+                     .progress_ctx = &percent,
+                     .poison = o->poison};
     return exec_open(&spec, &l->executor);
 }
 

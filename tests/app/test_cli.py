@@ -145,6 +145,10 @@ def evaluation():
               "hidden of layer", layer)
     r = json.loads(good(*base, "--reference=" + out[0]).stdout)
     check(r["nmse"] == 0 and r["flips"] == 0 and r["kl_mean"] == 0, r)
+    for more in (["--poison"], ["--poison", "--devices=host*3"], ["--poison", "--fuse=none"]):
+        if JIT:
+            r = json.loads(good(*base, "--reference=" + out[0], *more).stdout)
+            check(r["nmse"] == 0, more, "something is read before it is made", r["nmse"])
     fails(1, "must hold 9 positions", *base, "--reference=" + out[1])
     fails(2, "expected all or last:N", *base, "--positions=first:3")
     fails(1, "no entry point 'other'", *base, "--entry=other")
