@@ -34,7 +34,7 @@ static int name_fits(const char *path, int64_t no, int64_t count)
 static const char *sibling(Arena *a, const char *path, int64_t no)
 {
     size_t n = strlen(path);
-    char digits[8], *s = arena_strndup(a, path, n);
+    char digits[16], *s = arena_strndup(a, path, n);
     snprintf(digits, sizeof digits, "%05d", (int)no + 1);
     memcpy(s + n - SUFFIX + 1, digits, 5);
     return s;

@@ -101,30 +101,39 @@ static Err *make_plan(const Options *o, const LoadWish *w, Loaded *l)
 
 /* ---- the executor */
 
-/* A line that counts up, on a terminal only. */
+/* A line that counts up, on a terminal and for those who wait. */
+typedef struct {
+    double start; /* clock_seconds() */
+    int percent;  /* shown last, -1: nothing yet */
+} Progress;
+
 static void show_progress(void *ctx, int64_t done, int64_t total)
 {
+    static const double patience = 0.5; /* seconds */
+    Progress *p = ctx;
     char a[PRINT_BYTES_MAX], b[PRINT_BYTES_MAX];
-    int *last = ctx, percent = (int)(total ? done * 100 / total : 100);
-    if (percent == *last)
+    int percent = (int)(total ? done * 100 / total : 100);
+    if (percent == p->percent ||
+        (p->percent < 0 && clock_seconds() - p->start < patience))
         return;
-    *last = percent;
-    fprintf(stderr, "\rloading %s of %s", print_bytes(done, a),
-            print_bytes(total, b));
+    p->percent = percent;
     if (done == total)
         fputs("\r\033[K", stderr);
+    else
+        fprintf(stderr, "\rloading %s of %s ", print_bytes(done, a),
+                print_bytes(total, b));
 }
 
 static Err *open_executor(const Options *o, Loaded *l)
 {
-    int percent = -1;
+    Progress progress = {clock_seconds(), -1};
     bool show = !o->quiet && isatty(STDERR_FILENO);
     ExecSpec spec = {.plan = l->plan,
                      .file = l->file,
                      .kernels = l->kernels,
                      .pool = l->pool,
                      .progress = show ? show_progress : NULL,
-                     .progress_ctx = &percent,
+                     .progress_ctx = &progress,
                      .poison = o->poison};
     return exec_open(&spec, &l->executor);
 }
