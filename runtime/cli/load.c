@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "compiler/schedule.h"
+#include "runtime/cli/dump_code.h"
 #include "runtime/cli/interp_executor.h"
 #include "runtime/cli/plan_check.h"
 #include "runtime/cli/print.h"
@@ -143,6 +144,8 @@ static Err *make_kernels(const Options *o, Loaded *l)
     const HostProvider *provider;
     int64_t threads = o->threads ? o->threads : pool_cpus();
     TRY(provider_open(o->provider, &provider));
+    if (o->dump)
+        TRY(dump_code(provider, l->plan, o->cpu, o->dump));
     TRY(pool_new(threads > INT32_MAX ? INT32_MAX : (int)threads, &l->pool));
     ModuleCache *cache = cache_open(o->cache_dir, o->cache_size);
     Err *e =
