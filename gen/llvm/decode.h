@@ -12,10 +12,10 @@
 
 /* What all groups of a block share; meaning is the type's own. */
 typedef struct {
-    LLVMValueRef p;            /* the block */
-    LLVMValueRef d;            /* f32 scale of the block */
-    LLVMValueRef scale, min;   /* f32 vectors: one a sub-block */
-    LLVMValueRef codes;        /* table or packed scales */
+    LLVMValueRef p;          /* the block */
+    LLVMValueRef d;          /* f32 scale of the block */
+    LLVMValueRef scale, min; /* f32 vectors: one a sub-block */
+    LLVMValueRef codes;      /* table or packed scales */
 } Head;
 
 typedef struct {

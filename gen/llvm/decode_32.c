@@ -68,8 +68,7 @@ static Group group_q8a(Ir *ir, const Head *h, int g)
     (void)g;
     return group_same(bytes_at(ir, h->p, 0, 32), h->d);
 }
-const Decoder decoder_q8a = {
-    .head = head_q8a, .group = group_q8a, .d_at = -1};
+const Decoder decoder_q8a = {.head = head_q8a, .group = group_q8a, .d_at = -1};
 
 static Group group_iq4_nl(Ir *ir, const Head *h, int g)
 {

@@ -129,8 +129,8 @@ static Group group_iq2_s(Ir *ir, const Head *h, int g)
         row[i] = l_or(ir, u8_at(ir, h->p, 2 + 4 * g + i),
                       l_shli(ir, l_andi(ir, l_shri(ir, high, 2 * i), 3), 8));
     code = grid_rows(ir, h->codes, row, 4);
-    return iq2_scales(ir, with_signs(ir, code, u32_at(ir, h->p, 34 + 4 * g)),
-                      h, 74 + g);
+    return iq2_scales(ir, with_signs(ir, code, u32_at(ir, h->p, 34 + 4 * g)), h,
+                      74 + g);
 }
 const Decoder decoder_iq2_s = {.head = head_iq2s, .group = group_iq2_s};
 
@@ -234,8 +234,8 @@ static Group group_iq1_m(Ir *ir, const Head *h, int g)
     for (int i = 0; i < 2; i++) {
         int S = 2 * g + i;
         LLVMValueRef s = u16_at(ir, h->p, 48 + 2 * (S / 4));
-        y.scale[i] = odd_scale(
-            ir, h->d, l_andi(ir, l_shri(ir, s, 3 * (S % 4)), 7));
+        y.scale[i] =
+            odd_scale(ir, h->d, l_andi(ir, l_shri(ir, s, 3 * (S % 4)), 7));
     }
     return y;
 }

@@ -73,10 +73,8 @@ static Group group_q4_k(Ir *ir, const Head *h, int g)
 {
     return with_lane(ir, code4(ir, h->p, 16, g), h, g);
 }
-const Decoder decoder_q4_k = {.head = head_q4_k,
-                             .group = group_q4_k,
-                             .unsigned_ = true,
-                             .has_min = true};
+const Decoder decoder_q4_k = {
+    .head = head_q4_k, .group = group_q4_k, .unsigned_ = true, .has_min = true};
 
 /* Bit `bit` of each byte, moved to bit `to`. */
 static LLVMValueRef move_bit(Ir *ir, LLVMValueRef v, int bit, int to)
@@ -90,10 +88,8 @@ static Group group_q5_k(Ir *ir, const Head *h, int g)
     LLVMValueRef high = move_bit(ir, bytes_at(ir, h->p, 16, 32), g, 4);
     return with_lane(ir, l_or(ir, code4(ir, h->p, 48, g), high), h, g);
 }
-const Decoder decoder_q5_k = {.head = head_q4_k,
-                             .group = group_q5_k,
-                             .unsigned_ = true,
-                             .has_min = true};
+const Decoder decoder_q5_k = {
+    .head = head_q4_k, .group = group_q5_k, .unsigned_ = true, .has_min = true};
 
 /* ---- q6_k ---- */
 
@@ -137,10 +133,10 @@ static Group group_q2_k(Ir *ir, const Head *h, int g)
     return with_lanes(ir, code2(ir, h->p, 16, g), h, g);
 }
 const Decoder decoder_q2_k = {.head = head_q2_k,
-                             .group = group_q2_k,
-                             .d_at = 80,
-                             .unsigned_ = true,
-                             .has_min = true};
+                              .group = group_q2_k,
+                              .d_at = 80,
+                              .unsigned_ = true,
+                              .has_min = true};
 
 /* Sixteen scales: nibbles in 8 bytes, the two high bits in 4 more. */
 static void head_q3_k(Ir *ir, Head *h)

@@ -16,12 +16,12 @@ enum { CHUNK = 64 };
 typedef struct {
     const Delta *x;
     Ir *ir;
-    LLVMValueRef t0, n;          /* first token, tokens of the chunk */
-    LLVMValueRef G, eG, beta;    /* scratch [CHUNK] */
-    LLVMValueRef A, P;           /* scratch [CHUNK,CHUNK]; A negated */
-    LLVMValueRef D, O;           /* scratch [CHUNK,dv] */
-    LLVMValueRef kd;             /* scratch [CHUNK,dk]: k_j e^(G_last - G_j) */
-    LLVMValueRef list;           /* scratch: pointers for tile functions */
+    LLVMValueRef t0, n;       /* first token, tokens of the chunk */
+    LLVMValueRef G, eG, beta; /* scratch [CHUNK] */
+    LLVMValueRef A, P;        /* scratch [CHUNK,CHUNK]; A negated */
+    LLVMValueRef D, O;        /* scratch [CHUNK,dv] */
+    LLVMValueRef kd;          /* scratch [CHUNK,dk]: k_j e^(G_last - G_j) */
+    LLVMValueRef list;        /* scratch: pointers for tile functions */
 } Chunk;
 
 static LLVMValueRef token(const Chunk *c, LLVMValueRef i)
@@ -70,14 +70,12 @@ static void pair_products(const Chunk *c, const Value *v, LLVMValueRef out)
     LLVMValueRef last = l_addi(ir, c->n, -1), end, at;
     Loop i = l_for(ir, "row", l_int(ir, 0), c->n, TILE_ROWS);
     for (int r = 0; r < TILE_ROWS; r++)
-        set_pointer(c, r,
-                    key_row(c, v, l_min(ir, l_addi(ir, i.i, r), last)));
+        set_pointer(c, r, key_row(c, v, l_min(ir, l_addi(ir, i.i, r), last)));
     end = l_min(ir, l_addi(ir, i.i, TILE_ROWS), c->n);
     Loop j = l_for(ir, "column", l_int(ir, 0), end, TILE_COLS);
     for (int k = 0; k < TILE_COLS; k++)
         set_pointer(c, TILE_ROWS + k,
-                    key_row(c, &c->x->k,
-                            l_min(ir, l_addi(ir, j.i, k), last)));
+                    key_row(c, &c->x->k, l_min(ir, l_addi(ir, j.i, k), last)));
     at = l_add(ir, l_muli(ir, i.i, CHUNK), j.i);
     LLVMValueRef args[] = {l_at(ir, c->list, 8 * TILE_ROWS), c->list,
                            l_int(ir, c->x->dk), l_index(ir, out, at, 4),
@@ -97,8 +95,7 @@ static void weigh_lanes(Ir *ir, void *ctx, LLVMValueRef j, int lanes)
 {
     const Weigh *w = ctx;
     LLVMValueRef at = l_add(ir, w->row, j), d, e, v;
-    d = l_fsub(ir, l_splat(ir, w->g, lanes),
-               l_f32_at(ir, w->c->G, j, lanes));
+    d = l_fsub(ir, l_splat(ir, w->g, lanes), l_f32_at(ir, w->c->G, j, lanes));
     e = vec_exp(ir, d);
     v = l_fmul(ir, l_f32_at(ir, w->c->P, at, lanes), e);
     l_store(ir, v, l_index(ir, w->c->P, at, 4));
@@ -127,8 +124,7 @@ typedef struct {
     LLVMValueRef b, depth, out;
 } RowSums;
 
-static void sum_rows(const Chunk *c, const RowSums *s, LLVMValueRef i,
-                     int rows)
+static void sum_rows(const Chunk *c, const RowSums *s, LLVMValueRef i, int rows)
 {
     Ir *ir = c->ir;
     int64_t dv = c->x->dv;
@@ -137,12 +133,9 @@ static void sum_rows(const Chunk *c, const RowSums *s, LLVMValueRef i,
         set_pointer(c, r, s->coef(c, s->ctx, k));
         set_pointer(c, TILE_ROWS + r, l_index(ir, s->out, k, dv * 4));
     }
-    LLVMValueRef args[] = {c->list,
-                           l_int(ir, s->step),
-                           s->b,
-                           l_int(ir, dv),
-                           s->depth,
-                           l_at(ir, c->list, 8 * TILE_ROWS),
+    LLVMValueRef args[] = {c->list,      l_int(ir, s->step),
+                           s->b,         l_int(ir, dv),
+                           s->depth,     l_at(ir, c->list, 8 * TILE_ROWS),
                            l_int(ir, dv)};
     l_call(ir, tile_gather(ir, rows), args, 7);
 }
@@ -171,8 +164,7 @@ static LLVMValueRef coef_pair(const Chunk *c, const void *rows, LLVMValueRef i)
     return l_index(c->ir, *p, i, CHUNK * 4);
 }
 
-static LLVMValueRef coef_column(const Chunk *c, const void *ctx,
-                                LLVMValueRef l)
+static LLVMValueRef coef_column(const Chunk *c, const void *ctx, LLVMValueRef l)
 {
     (void)ctx;
     return l_index(c->ir, c->kd, l, 4);
@@ -225,7 +217,8 @@ static void solve(const Chunk *c)
     Ir *ir = c->ir;
     int64_t dv = c->x->dv;
     Loop i = l_for(ir, "solve", l_int(ir, 0), c->n, 1);
-    LLVMValueRef e = scalar_at(c, c->eG, i.i), o = l_index(ir, c->O, i.i, dv * 4);
+    LLVMValueRef e = scalar_at(c, c->eG, i.i),
+                 o = l_index(ir, c->O, i.i, dv * 4);
     Line line = {l_index(ir, c->D, i.i, dv * 4), NULL, e,
                  scalar_at(c, c->beta, i.i)};
     line.v = delta_row(c->x, &c->x->v, token(c, i.i), c->x->rows->first);
@@ -246,8 +239,7 @@ static void update_state(const Chunk *c)
     LLVMValueRef last = l_addi(ir, c->n, -1), G = scalar_at(c, c->G, last), e;
     Loop j = l_for(ir, "decay", l_int(ir, 0), c->n, 1);
     e = vec_exp(ir, l_fsub(ir, G, scalar_at(c, c->G, j.i)));
-    scale(c, l_index(ir, c->kd, j.i, dk * 4), key_row(c, &c->x->k, j.i), e,
-          dk);
+    scale(c, l_index(ir, c->kd, j.i, dk * 4), key_row(c, &c->x->k, j.i), e, dk);
     l_end(ir, &j);
     scale(c, c->x->state, c->x->state, scalar_at(c, c->eG, last),
           dk * c->x->dv);
@@ -258,8 +250,7 @@ static void update_state(const Chunk *c)
 static void finish(const Chunk *c)
 {
     Loop i = l_for(c->ir, "finish", l_int(c->ir, 0), c->n, 1);
-    delta_finish(c->x, token(c, i.i),
-                 l_index(c->ir, c->O, i.i, c->x->dv * 4));
+    delta_finish(c->x, token(c, i.i), l_index(c->ir, c->O, i.i, c->x->dv * 4));
     l_end(c->ir, &i);
 }
 

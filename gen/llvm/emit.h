@@ -21,9 +21,9 @@ typedef struct {
     Err *err;
     LLVMValueRef begin, end, scratch;
     LLVMValueRef tokens, outputs, past; /* i64 */
-    LLVMValueRef *arg;    /* pointers: [n_params + n_results] */
-    Dim items;            /* set by the class emitter */
-    int64_t scratch_used; /* bytes */
+    LLVMValueRef *arg;                  /* pointers: [n_params + n_results] */
+    Dim items;                          /* set by the class emitter */
+    int64_t scratch_used;               /* bytes */
 } Emit;
 
 /* Emits kernel function g and its NAME.info. */

@@ -27,15 +27,15 @@ typedef struct {
     Ir *ir;
     const Node *node;
     int64_t H, G, d;
-    int heads;                 /* query heads together */
-    LLVMValueRef q;            /* rows of them, d apart */
-    LLVMValueRef o, p;         /* scratch: sums [heads,d], weights [heads,KEYS] */
+    int heads;         /* query heads together */
+    LLVMValueRef q;    /* rows of them, d apart */
+    LLVMValueRef o, p; /* scratch: sums [heads,d], weights [heads,KEYS] */
     LLVMValueRef m[HEADS], s[HEADS]; /* variables */
     LLVMValueRef shrink[HEADS];
-    LLVMValueRef first, n;     /* keys [first, first + n) of the tile */
+    LLVMValueRef first, n; /* keys [first, first + n) of the tile */
     KvRows k, v;
     Acc acc[HEADS];
-    LLVMValueRef key, keys;    /* row being read; row 0 of the tile */
+    LLVMValueRef key, keys; /* row being read; row 0 of the tile */
 } Attention;
 
 static int heads_together(int64_t per_group)
@@ -51,8 +51,8 @@ static KvRows state_rows(Attention *a, int arg, LLVMValueRef group)
     Ir *ir = a->ir;
     BlockType t = a->e->g->node[a->node->arg[arg]].type.dtype;
     KvRows r = {.state = t, .t = t, .row_bytes = block_bytes(t, a->G * a->d)};
-    r.base = l_elem(ir, a->e->arg[a->node->arg[arg]], t,
-                    l_muli(ir, group, a->d));
+    r.base =
+        l_elem(ir, a->e->arg[a->node->arg[arg]], t, l_muli(ir, group, a->d));
     if (block_info[t].kind == BLOCK_QUANT) {
         r.t = BT_f32;
         r.decoded = emit_scratch_f32(a->e, KEYS * a->d);
@@ -118,8 +118,7 @@ static void scores(Attention *a)
         a->acc[h] = l_acc(ir, 2 * ir->lanes, 0);
     l_lanes_for(ir, a->d, 2 * ir->lanes, score_lanes, a);
     for (int h = 0; h < a->heads; h++) {
-        s = l_fmulc(ir, l_acc_sum(ir, &a->acc[h]),
-                    a->node->attr[ATTR_scale].f);
+        s = l_fmulc(ir, l_acc_sum(ir, &a->acc[h]), a->node->attr[ATTR_scale].f);
         l_store(ir, s, weight_at(a, h, l.i));
     }
     l_end(ir, &l);
@@ -270,8 +269,7 @@ void emit_attention_class(Emit *e)
     Value q = rows_input(&r, a.node->arg[0], 0);
     a.k = state_rows(&a, 1, group);
     a.v = state_rows(&a, 2, group);
-    a.q = l_index(ir, rows_at(&r, &q),
-                  layout_offset(ir, &q.lay, r.first), 4);
+    a.q = l_index(ir, rows_at(&r, &q), layout_offset(ir, &q.lay, r.first), 4);
     attend(&a, l_addi(ir, l_add(ir, e->past, r.row), 1));
     rows_given(&r, n, a.o);
     rows_run(&r);

@@ -15,10 +15,10 @@ typedef struct {
     Value x;
     BlockType wt;
     int64_t taps, C;
-    LLVMValueRef w, state;      /* arguments */
-    LLVMValueRef by_tap, out;   /* scratch: [taps, CHANNELS]; [CHANNELS] */
+    LLVMValueRef w, state;    /* arguments */
+    LLVMValueRef by_tap, out; /* scratch: [taps, CHANNELS]; [CHANNELS] */
     LLVMValueRef t;
-    LLVMValueRef *from;         /* where each tap's inputs lie at time t */
+    LLVMValueRef *from; /* where each tap's inputs lie at time t */
 } Conv;
 
 /* Input of tap j at time t, first channel of the block. */

@@ -121,8 +121,8 @@ static void both_forms(const Delta *x)
     } else if (form == FORM_CHUNKED) {
         delta_chunked(x);
     } else {
-        LLVMValueRef few = l_icmp(ir, LLVMIntSLT, x->e->tokens,
-                                  l_int(ir, CHUNKED_FROM));
+        LLVMValueRef few =
+            l_icmp(ir, LLVMIntSLT, x->e->tokens, l_int(ir, CHUNKED_FROM));
         Branch br = l_if(ir, "few", few);
         recurrent(x);
         l_else(ir, &br);

@@ -150,12 +150,12 @@ static EwFn *const ew_op[OP_COUNT] = {
 
 /* What an argument is while the loop runs. */
 typedef struct {
-    int inside;         /* node of the loop, or -1 */
+    int inside; /* node of the loop, or -1 */
     bool is_const;
     double constant;
-    Value v;            /* else: memory, laid out over the loop's elements */
-    LLVMValueRef at;    /* its first element of the chunk */
-    LLVMValueRef same;  /* the one element of the whole chunk */
+    Value v;           /* else: memory, laid out over the loop's elements */
+    LLVMValueRef at;   /* its first element of the chunk */
+    LLVMValueRef same; /* the one element of the whole chunk */
 } Source;
 
 typedef struct {
@@ -163,9 +163,9 @@ typedef struct {
     const Ref *node;
     int n;
     Source (*arg)[2];
-    Value *out;         /* base NULL: nobody outside reads it */
-    LLVMValueRef *to;   /* its first element of the chunk */
-    LLVMValueRef *now;  /* current lanes of each node */
+    Value *out;        /* base NULL: nobody outside reads it */
+    LLVMValueRef *to;  /* its first element of the chunk */
+    LLVMValueRef *now; /* current lanes of each node */
 } Fused;
 
 static int inside(const Fused *f, Ref n)
@@ -245,8 +245,8 @@ static void enter_chunk(Fused *f, LLVMValueRef at)
     }
 }
 
-static LLVMValueRef load_source(const Fused *f, const Source *s,
-                                LLVMValueRef i, int lanes)
+static LLVMValueRef load_source(const Fused *f, const Source *s, LLVMValueRef i,
+                                int lanes)
 {
     Ir *ir = f->r->ir;
     if (s->is_const)

@@ -102,8 +102,7 @@ static void sort_slots(const Experts *x, LLVMValueRef from, LLVMValueRef to)
 
 /* Column tile `tile` of one expert for the sorted slots [from, to). */
 static void expert_rows(const Experts *x, Part *p, LLVMValueRef tile,
-                        LLVMValueRef expert, LLVMValueRef from,
-                        LLVMValueRef to)
+                        LLVMValueRef expert, LLVMValueRef from, LLVMValueRef to)
 {
     Ir *ir = x->ir;
     Product *left = &x->ps->left;
@@ -123,8 +122,7 @@ static void item(const Experts *x, Part *p, LLVMValueRef number)
     LLVMValueRef s = l_div(ir, number, tiles), tile = l_rem(ir, number, tiles);
     LLVMValueRef mine = chosen(x, s), first, end, from, to;
     first = l_select(ir, x->single, mine, s);
-    end = l_select(ir, x->single, l_addi(ir, mine, 1),
-                   l_int(ir, x->experts));
+    end = l_select(ir, x->single, l_addi(ir, mine, 1), l_int(ir, x->experts));
     Loop l = l_for(ir, "expert", first, end, x->slots);
     from = l_load(ir, ir->i64, start_of(x, l.i));
     to = l_load(ir, ir->i64, l_at(ir, start_of(x, l.i), 8));

@@ -89,9 +89,9 @@ static void scale_lanes(Ir *ir, void *ctx, LLVMValueRef i, int lanes)
     LLVMValueRef v = l_f32_at(ir, c->x, i, lanes);
     v = l_fmul(ir, v, l_splat(ir, c->scalar, lanes));
     if (c->w)
-        v = l_fmul(ir, v,
-                   l_load_f32(ir, c->w_type, l_elem(ir, c->w, c->w_type, i),
-                              lanes));
+        v = l_fmul(
+            ir, v,
+            l_load_f32(ir, c->w_type, l_elem(ir, c->w, c->w_type, i), lanes));
     l_store(ir, v, l_index(ir, c->y, i, 4));
 }
 
@@ -172,10 +172,10 @@ static void row_quantize(Rows *r, Ref n)
 /* ---- rotary positions ---- */
 
 typedef struct {
-    LLVMValueRef x, y, cos, sin;            /* of one head */
-    LLVMValueRef position, freq, factor;    /* f64; table; weight or NULL */
+    LLVMValueRef x, y, cos, sin;         /* of one head */
+    LLVMValueRef position, freq, factor; /* f64; table; weight or NULL */
     BlockType factor_type;
-    int64_t half;                           /* dims / 2 */
+    int64_t half; /* dims / 2 */
 } Rope;
 
 /* theta^(-2i/dims), named by what it depends on. */
@@ -184,8 +184,8 @@ static LLVMValueRef rope_table(Ir *ir, int64_t dims, double theta)
     char name[80];
     LLVMValueRef *v = ARENA_ARRAY(ir->arena, LLVMValueRef, dims / 2);
     for (int64_t i = 0; i < dims / 2; i++)
-        v[i] = LLVMConstReal(ir->f64,
-                             pow(theta, -2.0 * (double)i / (double)dims));
+        v[i] =
+            LLVMConstReal(ir->f64, pow(theta, -2.0 * (double)i / (double)dims));
     snprintf(name, sizeof name, "rope.%lld.%a", (long long)dims, theta);
     return l_table(ir, name, ir->f64, v, (int)(dims / 2));
 }
@@ -232,8 +232,8 @@ static void adjacent_lanes(Ir *ir, void *ctx, LLVMValueRef i, int lanes)
 {
     const Rope *p = ctx;
     int mix[64];
-    LLVMValueRef v = l_load(ir, l_vec(ir->f32, 2 * lanes),
-                            l_index(ir, p->x, i, 8));
+    LLVMValueRef v =
+        l_load(ir, l_vec(ir->f32, 2 * lanes), l_index(ir, p->x, i, 8));
     LLVMValueRef a = l_pick(ir, v, 0, 2, lanes), b = l_pick(ir, v, 1, 2, lanes);
     turn(ir, p, i, &a, &b);
     for (int k = 0; k < 2 * lanes; k++)
@@ -338,8 +338,7 @@ static void row_topk(Rows *r, Ref n)
     topk_keys(ir, l.x, l.d, keys);
     l_store(ir, l_int(ir, INT64_MAX), limit);
     Loop j = l_for(ir, "rank", l_int(ir, 0), l_int(ir, k), 1);
-    LLVMValueRef top =
-        topk_next(ir, keys, padded, l_load(ir, ir->i64, limit));
+    LLVMValueRef top = topk_next(ir, keys, padded, l_load(ir, ir->i64, limit));
     l_store(ir, top, limit);
     id = l_sub(ir, l_i32(ir, -1), l_trunc(ir, top, ir->i32));
     l_store(ir, id, l_index(ir, l.y, j.i, 4));
@@ -414,8 +413,8 @@ static void place_columns(Rows *r, const Value *out, Ref n, Ref arg,
     int64_t d = type_last(&node_of(r, arg)->type);
     int64_t e = type_last(&node_of(r, n)->type);
     Value x = rows_value(r, arg);
-    Loop l = l_for(ir, "piece", l_int(ir, 0), l_int(ir, rows_count(r, n) / e),
-                   1);
+    Loop l =
+        l_for(ir, "piece", l_int(ir, 0), l_int(ir, rows_count(r, n) / e), 1);
     LLVMValueRef to = l_addi(ir, l_muli(ir, l.i, e), column);
     rows_copy(r, &x.lay, rows_at(r, &x), l_muli(ir, l.i, d), d,
               l_index(ir, rows_at(r, out), to, 4));

@@ -106,7 +106,10 @@ LLVMValueRef l_i32(const Ir *ir, int64_t v)
     return LLVMConstInt(ir->i32, (unsigned long long)v, true);
 }
 
-LLVMValueRef l_real(const Ir *ir, double v) { return LLVMConstReal(ir->f32, v); }
+LLVMValueRef l_real(const Ir *ir, double v)
+{
+    return LLVMConstReal(ir->f32, v);
+}
 
 enum { MAX_LANES = 128 };
 
@@ -133,8 +136,8 @@ LLVMValueRef l_like(LLVMValueRef x, double v)
 
 LLVMValueRef l_int_like(LLVMValueRef x, int64_t v)
 {
-    return const_splat(
-        LLVMConstInt(elem_type(x), (unsigned long long)v, true), l_lanes(x));
+    return const_splat(LLVMConstInt(elem_type(x), (unsigned long long)v, true),
+                       l_lanes(x));
 }
 
 LLVMValueRef l_const_vec(LLVMTypeRef elem, const int64_t *v, int n)
@@ -319,8 +322,9 @@ static LLVMValueRef half_bits_to_f32(Ir *ir, LLVMValueRef h)
     v = l_fmulc(ir, l_bits(ir, mag, f), 0x1p112);
     big = l_icmp(ir, LLVMIntUGE, mag, l_int_like(mag, 0x7c00 << 13));
     v = l_bits(ir, v, l_type(mag));
-    v = l_or(ir, v, l_select(ir, big, l_int_like(mag, 0x7f800000),
-                             l_int_like(mag, 0)));
+    v = l_or(
+        ir, v,
+        l_select(ir, big, l_int_like(mag, 0x7f800000), l_int_like(mag, 0)));
     return l_bits(ir, l_or(ir, v, l_shli(ir, l_andi(ir, u, 0x8000), 16)), f);
 }
 

@@ -19,7 +19,10 @@ typedef struct {
     void (*fn)(void);
 } Import;
 
-#define IMPORT(f) {#f, (void (*)(void))f}
+#define IMPORT(f)                                                              \
+    {                                                                          \
+#f, (void (*)(void))f                                                  \
+    }
 static const Import imports[] = {IMPORT(memcpy), IMPORT(memmove),
                                  IMPORT(memset), IMPORT(block_encode)};
 enum { N_IMPORTS = sizeof imports / sizeof *imports };
@@ -40,10 +43,10 @@ static Err *define_imports(LLVMOrcLLJITRef jit)
     for (int i = 0; i < N_IMPORTS; i++) {
         pair[i].Name = LLVMOrcLLJITMangleAndIntern(jit, imports[i].name);
         pair[i].Sym.Address = (LLVMOrcExecutorAddress)imports[i].fn;
-        pair[i].Sym.Flags = (LLVMJITSymbolFlags){
-            LLVMJITSymbolGenericFlagsExported |
-                LLVMJITSymbolGenericFlagsCallable,
-            0};
+        pair[i].Sym.Flags =
+            (LLVMJITSymbolFlags){LLVMJITSymbolGenericFlagsExported |
+                                     LLVMJITSymbolGenericFlagsCallable,
+                                 0};
     }
     LLVMOrcMaterializationUnitRef unit =
         LLVMOrcAbsoluteSymbols(pair, N_IMPORTS);
@@ -56,8 +59,8 @@ static Err *define_imports(LLVMOrcLLJITRef jit)
 
 static Err *add_object(LLVMOrcLLJITRef jit, const void *object, size_t n)
 {
-    LLVMMemoryBufferRef copy = LLVMCreateMemoryBufferWithMemoryRangeCopy(
-        object, n, "kernels");
+    LLVMMemoryBufferRef copy =
+        LLVMCreateMemoryBufferWithMemoryRangeCopy(object, n, "kernels");
     LLVMOrcJITDylibRef lib = LLVMOrcLLJITGetMainJITDylib(jit);
     return orc_error("loading kernels",
                      LLVMOrcLLJITAddObjectFile(jit, lib, copy));

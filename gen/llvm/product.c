@@ -140,8 +140,7 @@ static void multiply_panel(const Product *p, LLVMValueRef w, LLVMValueRef from,
         l_store(ir, l_index(ir, w, col, p->k * 4), l_at(ir, side, 8 * c));
     }
     LLVMValueRef args[] = {side, p->rows, l_int(ir, p->k),
-                           out_at(ir, out, i.i, j.i),
-                           l_int(ir, PRODUCT_COLS)};
+                           out_at(ir, out, i.i, j.i), l_int(ir, PRODUCT_COLS)};
     l_call(ir, tile_block(ir), args, 5);
     l_end(ir, &j);
     l_end(ir, &i);
@@ -152,8 +151,8 @@ static void decoded_panels(const Product *p, LLVMValueRef w, BlockType t,
 {
     Ir *ir = p->e->ir;
     Loop l = l_for(ir, "panel", l_int(ir, 0), cols, p->panel_cols);
-    LLVMValueRef end =
-        l_min(ir, cols, l_addi(ir, l.i, p->panel_cols)), from = l.i;
+    LLVMValueRef end = l_min(ir, cols, l_addi(ir, l.i, p->panel_cols)),
+                 from = l.i;
     LLVMValueRef values = l_muli(ir, l_sub(ir, end, from), p->k);
     LLVMValueRef args[] = {l_index(ir, w, from, block_bytes(t, p->k)), values,
                            p->panel};

@@ -13,17 +13,17 @@ enum { PRODUCT_COLS = 16, PRODUCT_ROWS = 64 }; /* of a tile */
 /* The left side, and which rows of it a tile has. */
 typedef struct {
     Emit *e;
-    LLVMValueRef x;      /* row 0 */
-    BlockType type;      /* f32 or q8a */
-    int64_t k;           /* values in a row */
-    int64_t row_bytes;   /* from row to row */
-    int64_t share;       /* consecutive row numbers that are one row of x */
-    LLVMValueRef list;   /* i32 row numbers, or NULL: first, first + 1, .. */
+    LLVMValueRef x;    /* row 0 */
+    BlockType type;    /* f32 or q8a */
+    int64_t k;         /* values in a row */
+    int64_t row_bytes; /* from row to row */
+    int64_t share;     /* consecutive row numbers that are one row of x */
+    LLVMValueRef list; /* i32 row numbers, or NULL: first, first + 1, .. */
     LLVMValueRef first;
-    LLVMValueRef count;  /* at most PRODUCT_ROWS */
-    LLVMValueRef rows;   /* scratch: pointers for the tile functions */
-    LLVMValueRef sums;   /* scratch: of PRODUCT_ROWS rows, or NULL */
-    LLVMValueRef panel;  /* scratch: decoded columns, or NULL */
+    LLVMValueRef count; /* at most PRODUCT_ROWS */
+    LLVMValueRef rows;  /* scratch: pointers for the tile functions */
+    LLVMValueRef sums;  /* scratch: of PRODUCT_ROWS rows, or NULL */
+    LLVMValueRef panel; /* scratch: decoded columns, or NULL */
     int64_t panel_cols;
 } Product;
 

@@ -57,8 +57,8 @@ static void find_native(void)
     bool avx512 = avx2 && has(features, "+avx512f") &&
                   has(features, "+avx512vl") && has(features, "+avx512bw") &&
                   has(features, "+avx512dq");
-    native = (Cpu){name, features, avx512 ? 16 : avx2 ? 8 : 4, avx2, avx2,
-                   avx512 && has(features, "+avx512vnni")};
+    native = (Cpu){name, features, avx512 ? 16 : avx2 ? 8 : 4,
+                   avx2, avx2,     avx512 && has(features, "+avx512vnni")};
 }
 
 static void start_llvm(void)
@@ -110,9 +110,9 @@ static Err *open_machine(const Cpu *cpu, LLVMTargetMachineRef *out)
     bool failed = LLVMGetTargetFromTriple(triple, &target, &message);
     *out = NULL;
     if (!failed)
-        *out = LLVMCreateTargetMachine(
-            target, triple, cpu->name, cpu->features,
-            LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelSmall);
+        *out = LLVMCreateTargetMachine(target, triple, cpu->name, cpu->features,
+                                       LLVMCodeGenLevelDefault, LLVMRelocPIC,
+                                       LLVMCodeModelSmall);
     LLVMDisposeMessage(triple);
     return failed ? llvm_error("no LLVM target", message) : NULL;
 }
@@ -212,13 +212,13 @@ out:
 extern const HostProvider sextet_host_provider;
 
 /* What the runtime looks up: HOST_PROVIDER_SYMBOL. */
-__attribute__((visibility("default"))) const HostProvider sextet_host_provider =
-    {
-        .abi = HOST_PROVIDER_ABI,
-        .version = "1 LLVM " LLVM_VERSION_TEXT,
-        .compile = compile,
-        .native_cpu = native_cpu,
-        .load = jit_load,
-        .symbol = jit_symbol,
-        .unload = jit_unload,
+__attribute__((visibility("default")))
+const HostProvider sextet_host_provider = {
+    .abi = HOST_PROVIDER_ABI,
+    .version = "1 LLVM " LLVM_VERSION_TEXT,
+    .compile = compile,
+    .native_cpu = native_cpu,
+    .load = jit_load,
+    .symbol = jit_symbol,
+    .unload = jit_unload,
 };

@@ -43,8 +43,9 @@ Shape rows_shape(const Rows *r, Ref n)
         if (t->dim[i].sym == SYM_ONE || t->dim[i].k > 1)
             s.dim[s.rank++] = t->dim[i].k;
     if (is_symbolic(t) && !shape_split(&s, r->lead))
-        emit_fail(r->e, err_new(ERR_LIMIT, "@%s: %s has no rows like the "
-                                           "others'",
+        emit_fail(r->e, err_new(ERR_LIMIT,
+                                "@%s: %s has no rows like the "
+                                "others'",
                                 r->g->name, r->g->node[n].name));
     return s;
 }
@@ -227,9 +228,9 @@ typedef struct {
 static void copy_lanes(Ir *ir, void *ctx, LLVMValueRef i, int lanes)
 {
     const Copy *c = ctx;
-    LLVMValueRef v =
-        c->repeat ? l_splat(ir, l_load(ir, ir->f32, c->from), lanes)
-                  : l_f32_at(ir, c->from, i, lanes);
+    LLVMValueRef v = c->repeat
+                         ? l_splat(ir, l_load(ir, ir->f32, c->from), lanes)
+                         : l_f32_at(ir, c->from, i, lanes);
     l_store(ir, v, l_index(ir, c->to, i, 4));
 }
 

@@ -3,9 +3,9 @@
  * A row of a value is what belongs to one step of its symbolic axis, or a
  * `lead`-th part of that (matrix products: all axes but the last are rows).
  * Nodes are computed either for whole rows or for a range of `width` elements
- * of a row of `total`: a column tile, one head.  Consecutive elementwise nodes over the
- * same elements become one vector loop (emit_ew.c); what others need of it is
- * stored in the result or in the thread's scratch. */
+ * of a row of `total`: a column tile, one head.  Consecutive elementwise nodes
+ * over the same elements become one vector loop (emit_ew.c); what others need
+ * of it is stored in the result or in the thread's scratch. */
 #ifndef GEN_LLVM_ROWS_H
 #define GEN_LLVM_ROWS_H
 

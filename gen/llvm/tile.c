@@ -34,8 +34,8 @@ static void convert_lanes(Ir *ir, void *ctx, LLVMValueRef i, int lanes)
     l_store(ir, l_load_f32(ir, c->type, p, lanes), l_index(ir, c->to, i, 4));
 }
 
-static void decode_blocks(Ir *ir, BlockType t, LLVMValueRef src,
-                          LLVMValueRef n, LLVMValueRef dst)
+static void decode_blocks(Ir *ir, BlockType t, LLVMValueRef src, LLVMValueRef n,
+                          LLVMValueRef dst)
 {
     const BlockInfo *info = &block_info[t];
     Loop l = l_for(ir, "block", l_int(ir, 0), n, info->elems);
@@ -121,8 +121,7 @@ LLVMValueRef tile_quantizer(Ir *ir)
     IrPlace back = l_fn_begin(ir, fn);
     LLVMValueRef src = l_param(ir, 0, "src"), dst = l_param(ir, 2, "dst");
     Loop l = l_for(ir, "block", l_int(ir, 0), l_param(ir, 1, "n"), 32);
-    quantize_block(ir, l_index(ir, src, l.i, 4),
-                   l_elem(ir, dst, BT_q8a, l.i));
+    quantize_block(ir, l_index(ir, src, l.i, 4), l_elem(ir, dst, BT_q8a, l.i));
     l_end(ir, &l);
     return finish(ir, back);
 }

@@ -106,8 +106,8 @@ static LLVMValueRef copy_sign(Ir *ir, LLVMValueRef y, LLVMValueRef x)
 LLVMValueRef vec_tanh(Ir *ir, LLVMValueRef x)
 {
     LLVMValueRef x2 = l_fmul(ir, x, x), a = l_fabs(ir, x), small, big;
-    small = POLY(ir, x2, -0.333332819, 0.133314422, -0.0537397148,
-                 0.0206390858, -0.00570498471);
+    small = POLY(ir, x2, -0.333332819, 0.133314422, -0.0537397148, 0.0206390858,
+                 -0.00570498471);
     small = l_fma(ir, l_fmul(ir, small, x2), x, x);
     big = l_faddc(ir, vec_exp(ir, l_fadd(ir, a, a)), 1);
     big = l_fsub(ir, l_like(x, 1), l_fdiv(ir, l_like(x, 2), big));
@@ -115,16 +115,30 @@ LLVMValueRef vec_tanh(Ir *ir, LLVMValueRef x)
                     copy_sign(ir, big, x));
 }
 
+/* a * a as the rounded product and what rounding took away: a is split into a
+ * part of 12 bits, whose square is exact, and the rest. */
+static LLVMValueRef square_rest(Ir *ir, LLVMValueRef a, LLVMValueRef square)
+{
+    LLVMValueRef high = l_bits(ir, a, ints(ir, a)), low, rest;
+    high = l_bits(ir, l_andi(ir, high, ~INT64_C(0xfff)), l_type(a));
+    low = l_fsub(ir, a, high);
+    rest = l_fsub(ir, l_fmul(ir, high, high), square);
+    rest = l_fadd(ir, rest, l_fmulc(ir, l_fmul(ir, high, low), 2));
+    return l_fadd(ir, rest, l_fmul(ir, low, low));
+}
+
 /* erfc(a) = e^(-a^2) Q(1 / (1 + a/2)) for a >= 0.9; 0 from 10.1 on. */
 static LLVMValueRef erfc_tail(Ir *ir, LLVMValueRef a)
 {
-    LLVMValueRef u, q, e;
+    LLVMValueRef u, q, e, square;
     a = l_select(ir, l_fcmp(ir, LLVMRealOGT, a, l_like(a, 10.1)),
                  l_like(a, 10.1), a);
     u = l_fdiv(ir, l_like(a, 1), l_fma(ir, a, l_like(a, 0.5), l_like(a, 1)));
     q = POLY(ir, u, -2.82880388e-05, 0.282803689, 0.274623229, 0.289918732,
              0.0288142831, 0.384554673, -0.339503434, 0.0784645444);
-    e = vec_exp(ir, l_fsub(ir, l_like(a, 0), l_fmul(ir, a, a)));
+    square = l_fmul(ir, a, a);
+    e = vec_exp(ir, l_fsub(ir, l_like(a, 0), square));
+    e = l_fsub(ir, e, l_fmul(ir, e, square_rest(ir, a, square)));
     return l_fmul(ir, e, q);
 }
 
@@ -135,14 +149,6 @@ static LLVMValueRef erf_small(Ir *ir, LLVMValueRef x)
                   POLY(ir, l_fmul(ir, x, x), 1.12837917, -0.37612635,
                        0.112837151, -0.0268605103, 0.00520386298,
                        -0.000817567654, 8.51324389e-05));
-}
-
-LLVMValueRef vec_erf(Ir *ir, LLVMValueRef x)
-{
-    LLVMValueRef a = l_fabs(ir, x), big;
-    big = l_fsub(ir, l_like(x, 1), erfc_tail(ir, a));
-    return l_select(ir, l_fcmp(ir, LLVMRealOLT, a, l_like(x, 0.9)),
-                    erf_small(ir, x), copy_sign(ir, big, x));
 }
 
 LLVMValueRef vec_erf1p(Ir *ir, LLVMValueRef x)

@@ -4,7 +4,8 @@
  * Results and scratch start as NaN between guard bytes; items are handed out in
  * random pieces and order.  A case fails when the error is not within its limit
  * (a NaN error is not), when a guard byte changed, or when an error is spread
- * unevenly: no element may be further off than ROW_LIMIT times its row's RMS. */
+ * unevenly: no element may be further off than ROW_LIMIT times its row's RMS.
+ */
 #ifndef TESTS_GEN_RIG_H
 #define TESTS_GEN_RIG_H
 
@@ -20,6 +21,14 @@
 
 enum { GUARD = 64, MAX_VALUES = 32 };
 #define ROW_LIMIT 1e-2
+
+/* The leak checker misjudges where the thread variables of LLVM lie, and then
+ * reads there. */
+__attribute__((visibility("default"))) const char *__lsan_default_options(void);
+const char *__lsan_default_options(void)
+{
+    return "use_tls=0:print_suppressions=0";
+}
 
 static inline void rig_ok(Err *e)
 {
@@ -287,8 +296,8 @@ static inline void rig_items(const Rig *r, const char *name,
     KernelFn *fn;
     memcpy(&fn, &at, sizeof fn);
     Dim d = {info->items_k, (Sym)info->items_sym};
-    int64_t n = dim_value(d, call->tokens, call->outputs,
-                          call->past + call->tokens);
+    int64_t n =
+        dim_value(d, call->tokens, call->outputs, call->past + call->tokens);
     RigBuf scratch = rig_alloc((size_t)info->scratch);
     int64_t cut[5] = {0, n, rig_below(n + 1), rig_below(n + 1), n};
     for (int i = 0; i < 5; i++)
@@ -308,8 +317,8 @@ static inline void rig_items(const Rig *r, const char *name,
 }
 
 /* Normalised mean square error; also the worst element against its row. */
-static inline double rig_error(const double *got, const double *want,
-                               int64_t n, int64_t row, double *worst)
+static inline double rig_error(const double *got, const double *want, int64_t n,
+                               int64_t row, double *worst)
 {
     double err = 0, power = 0;
     *worst = 0;
@@ -349,8 +358,7 @@ typedef struct {
 } RigOptions;
 
 /* Runs func `name` both ways and compares all results and states. */
-static inline void rig_run(Rig *r, const char *name, RigStep step,
-                           RigOptions o)
+static inline void rig_run(Rig *r, const char *name, RigStep step, RigOptions o)
 {
     const Graph *g = module_find(r->m, name);
     RigValue param[MAX_VALUES], result[MAX_VALUES];

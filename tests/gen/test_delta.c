@@ -69,7 +69,8 @@ static void run_all(const Buf *b, const int *tokens, int n, double limit)
     }
 }
 
-static const Heads shapes[] = {{2, 32, 4, 32}, {1, 13, 3, 21}, {2, 128, 2, 128}};
+static const Heads shapes[] = {
+    {2, 32, 4, 32}, {1, 13, 3, 21}, {2, 128, 2, 128}};
 
 Test(delta, recurrent)
 {
@@ -120,8 +121,7 @@ Test(delta, strong_decay)
     Buf b = {0};
     plain(&b, shapes[0], "tiled", "chunked");
     Rig r = rig_new("native", b.data, 256);
-    rig_run(&r, "f", (RigStep){100, 1, 0, 256},
-            (RigOptions){1e-8, decay_fast});
+    rig_run(&r, "f", (RigStep){100, 1, 0, 256}, (RigOptions){1e-8, decay_fast});
     rig_free(&r);
     buf_free(&b);
 }

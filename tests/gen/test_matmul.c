@@ -16,8 +16,7 @@ static bool is_matrix_type(BlockType t)
 /* Two blocks a row, or a length that is no whole vector. */
 static int row_length(BlockType t, bool blocks)
 {
-    return block_info[t].elems > 1 ? 2 * block_info[t].elems
-                                   : blocks ? 96 : 77;
+    return block_info[t].elems > 1 ? 2 * block_info[t].elems : blocks ? 96 : 77;
 }
 
 static void add_product(Buf *b, BlockType t, const char *x)
@@ -86,7 +85,8 @@ static const char *const cases[] = {
     "  %k = slice %j {begin=4} : f32[T,2,12]\n"
     "  %l = reshape %k : f32[T,24]\n"
     "  %y = mul %a, %l : f32[T,24]\n  ret %y\n}\n",
-    /* rows wanted, a rank-3 left side, integer activations with a float matrix */
+    /* rows wanted, a rank-3 left side, integer activations with a float matrix
+     */
     "func @f(%x: q8a[R,256], $w: q4_k[256,40], $v: f32[256,5]) {\n"
     "  %a = matmul %x, $w : f32[R,40]\n"
     "  %b = matmul %x, $v : f32[R,5]\n  ret %a, %b\n}\n",

@@ -147,8 +147,8 @@ static const Case cases[] = {
     {0, "func @f(%x: f32[T,2,5], %y: f32[T,2,9]) {\n"
         "  %a = concat %x, %y : f32[T,2,14]\n  ret %a\n}\n"},
     {1e-14, "func @f(%x: f32[T,96]) {\n"
-        "  %a = quantize %x : q8a[T,96]\n"
-        "  %b = tap \"x\" %x {index=2} : f32[T,96]\n  ret %a, %b\n}\n"},
+            "  %a = quantize %x : q8a[T,96]\n"
+            "  %b = tap \"x\" %x {index=2} : f32[T,96]\n  ret %a, %b\n}\n"},
     {0, "func @f(%x: f32[T,40], %i: i32[R]) {\n"
         "  %a = rows %x, %i : f32[R,40]\n"
         "  %b = neg %a : f32[R,40]\n  ret %a, %b\n}\n"},
