@@ -87,7 +87,7 @@ Op op_from_name(const char *name)
 Module *module_new(Arena *a, const char *name)
 {
     Module *m = ARENA_NEW(a, Module);
-    m->arena = a;
+    m->arena = m->by_name.a = a;
     m->name = name;
     return m;
 }
@@ -112,6 +112,8 @@ void module_append(Module *m, Graph *g)
         m->cap = cap;
     }
     m->graph[m->n_graphs++] = g;
+    NameEntry *e = names_entry(&m->by_name, g->name);
+    e->value = e->value ? e->value : g;
 }
 
 Graph *module_add(Module *m, GraphKind kind, const char *name)
@@ -123,10 +125,7 @@ Graph *module_add(Module *m, GraphKind kind, const char *name)
 
 Graph *module_find(const Module *m, const char *name)
 {
-    for (int i = 0; i < m->n_graphs; i++)
-        if (strcmp(m->graph[i]->name, name) == 0)
-            return m->graph[i];
-    return NULL;
+    return names_get(&m->by_name, name);
 }
 
 /* ---- names ---- */
@@ -172,13 +171,17 @@ Ref graph_lookup(const Graph *g, const char *name)
  * or a thousand values named %x would cost a million probes. */
 static const char *name_unique(Graph *g, const char *name)
 {
-    char text[160];
+    enum { ROOM_FOR_NUMBER = 12 };
+    char text[GRAPH_MAX_NAME + 1];
+    if (strlen(name) > GRAPH_MAX_NAME)
+        name = arena_strndup(g->arena, name, GRAPH_MAX_NAME);
     Ref first = graph_lookup(g, name);
     if (first == NO_REF)
         return name;
     int *next = &g->node[first].n_copies;
     do
-        snprintf(text, sizeof text, "%.120s.%d", name, ++*next);
+        snprintf(text, sizeof text, "%.*s.%d", GRAPH_MAX_NAME - ROOM_FOR_NUMBER,
+                 name, ++*next);
     while (graph_lookup(g, text) != NO_REF);
     return arena_strndup(g->arena, text, strlen(text));
 }
@@ -220,10 +223,13 @@ Err *graph_emit(Graph *g, Op op, const char *name, int n_args, const Ref *args,
 
 void graph_add_result(Graph *g, const char *name, Ref r)
 {
-    Result *more = ARENA_ARRAY(g->arena, Result, g->n_results + 1);
-    if (g->n_results)
-        memcpy(more, g->result, sizeof *more * (size_t)g->n_results);
-    g->result = more;
+    if (g->n_results == g->cap_results) {
+        g->cap_results = g->cap_results ? 2 * g->cap_results : 4;
+        Result *more = ARENA_ARRAY(g->arena, Result, g->cap_results);
+        if (g->n_results)
+            memcpy(more, g->result, sizeof *more * (size_t)g->n_results);
+        g->result = more;
+    }
     g->result[g->n_results++] = (Result){name, r};
 }
 

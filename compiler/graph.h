@@ -23,6 +23,7 @@
 #include "base/blocks.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "dsl/names.h"
 #include "runtime/plan.h"
 
 typedef enum {
@@ -38,6 +39,7 @@ typedef enum {
 } Op;
 
 enum { MAX_ARGS = 8, MAX_ATTRS = 4, MAX_RANK = PLAN_MAX_RANK };
+enum { GRAPH_MAX_NAME = 120 }; /* bytes of a name in graph text */
 
 typedef enum { ATTR_INT, ATTR_FLOAT, ATTR_CHOICE } AttrKind;
 typedef struct {
@@ -122,7 +124,7 @@ typedef struct {
     const char *name;
     uint32_t n_params, n_nodes, cap;
     Node *node;
-    int n_results;
+    int n_results, cap_results;
     Result *result;
     int n_groups, cap_groups;
     Group *group;
@@ -134,7 +136,8 @@ typedef struct {
     Arena *arena;
     const char *name;
     int n_graphs, cap;
-    Graph **graph; /* functions before the entries that call them */
+    Graph **graph; /* functions before those that call them */
+    Names by_name; /* module_find() */
 } Module;
 
 Module *module_new(Arena *a, const char *name);
@@ -142,9 +145,11 @@ Module *module_new(Arena *a, const char *name);
 Graph *graph_new(Arena *a, GraphKind kind, const char *name);
 void module_append(Module *m, Graph *g);
 Graph *module_add(Module *m, GraphKind kind, const char *name);
-Graph *module_find(const Module *m, const char *name); /* NULL */
+/* NULL if there is none.  A graph keeps its name once it stands in a module. */
+Graph *module_find(const Module *m, const char *name);
 
-/* Appends; kernel and device start at -1.  The name is made unique. */
+/* Appends; kernel and device start at -1.  The name is cut to GRAPH_MAX_NAME
+ * bytes and made unique. */
 Ref graph_add(Graph *g, Node n);
 /* The node of that name (no sigil), or NO_REF. */
 Ref graph_lookup(const Graph *g, const char *name);
@@ -159,8 +164,9 @@ int *graph_uses(Arena *a, const Graph *g);
 void graph_compact(Graph *g, const bool *keep);
 
 /* infer.c: the type rule of every op.  n->type must hold the wanted shape for
- * reshape, slice (last extent), topk (k) and the sources; it is completed or
- * checked for the others.  Errors name the op, the argument and both shapes. */
+ * reshape, slice (last extent), topk (k), calls and the sources; it is
+ * completed or checked for the others.  Arguments must be nodes of g.  Errors
+ * name the op, the argument and both shapes. */
 Err *infer_type(const Graph *g, const Node *n, Type *out) MUST_USE;
 bool type_equal(const Type *a, const Type *b);
 Type type_make(BlockType t, int rank, const Dim *dims);
@@ -174,13 +180,17 @@ static inline bool dim_equal(Dim a, Dim b)
 void type_print(const Type *t, Buf *b);
 const char *type_text(Arena *a, const Type *t);
 /* Product of all dims but those of symbols, and the symbol they scale with:
- * elements = k * sym.  At most one symbolic dim. */
+ * elements = k * sym.  At most one symbolic dim.  k stops at INT64_MAX. */
 Dim type_elements(const Type *t);
-/* Extent of the last (contiguous) axis of an activation; 1 for a scalar. */
+/* Extent of the last (contiguous) axis of an activation; 1 for a scalar and
+ * for an axis that is a symbol. */
 int64_t type_last(const Type *t);
+/* NULL, or what is wrong: extents lie in [1, 2^40), all but the symbol multiply
+ * to less than 2^48, only the first axis is a symbol, and is just T, R or C.
+ * So sizes of whole graphs stay far from 2^63. */
+const char *type_fault(const Type *t);
 
 /* verify.c: everything a well-formed module satisfies; run after every stage. */
-Err *graph_verify(const Module *m, const Graph *g) MUST_USE;
 Err *module_verify(const Module *m) MUST_USE;
 
 /* graph_text.c: the two are inverse; tests hold them to it. */

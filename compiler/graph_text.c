@@ -202,16 +202,23 @@ static Err *expect(Reader *r, const char *tok)
     return accept(r, tok) ? NULL : syntax(r, tok);
 }
 
-static Err *word(Reader *r, const char *what, const char **out)
+/* Letters of words, and those of `also`. */
+static Err *word_with(Reader *r, const char *also, const char *what,
+                      const char **out)
 {
     skip(r);
     const char *s = r->p;
-    while (is_word(*r->p))
+    while (is_word(*r->p) || (*r->p && strchr(also, *r->p)))
         r->p++;
-    if (r->p == s || r->p - s > 120)
+    if (r->p == s || r->p - s > GRAPH_MAX_NAME)
         return syntax(r, what);
     *out = arena_strndup(r->a, s, (size_t)(r->p - s));
     return NULL;
+}
+
+static Err *word(Reader *r, const char *what, const char **out)
+{
+    return word_with(r, "", what, out);
 }
 
 static Err *integer(Reader *r, int64_t *out)
@@ -477,7 +484,7 @@ Err *module_parse(Arena *a, const char *text, Module **out)
     const char *w;
     *out = NULL;
     TRY(expect(&r, "module"));
-    TRY(word(&r, "a name", &w));
+    TRY(word_with(&r, "-", "a name", &w)); /* architectures: "falcon-h1" */
     Module *m = module_new(a, w);
     for (;;) {
         if (accept(&r, "func"))

@@ -4,10 +4,14 @@
  * own type.  Shapes are as in ops.def. */
 #include "compiler/graph.h"
 
-#include <stdlib.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/buf.h"
+
+enum { MAX_EXTENT_BITS = 40, MAX_ELEMENTS_BITS = 48 };
+static const int64_t MAX_EXTENT = ((int64_t)1 << MAX_EXTENT_BITS) - 1,
+                     MAX_ELEMENTS = ((int64_t)1 << MAX_ELEMENTS_BITS) - 1;
 
 typedef struct {
     const Graph *g;
@@ -76,7 +80,8 @@ Dim type_elements(const Type *t)
 {
     Dim n = dim_const(1);
     for (int i = 0; i < t->rank; i++) {
-        n.k *= t->dim[i].k;
+        if (__builtin_mul_overflow(n.k, t->dim[i].k, &n.k))
+            n.k = INT64_MAX;
         if (t->dim[i].sym != SYM_ONE)
             n.sym = t->dim[i].sym;
     }
@@ -86,6 +91,21 @@ Dim type_elements(const Type *t)
 int64_t type_last(const Type *t)
 {
     return t->rank ? t->dim[t->rank - 1].k : 1;
+}
+
+const char *type_fault(const Type *t)
+{
+    for (int i = 0; i < t->rank; i++) {
+        Dim d = t->dim[i];
+        if (d.k < 1 || d.k > MAX_EXTENT)
+            return "an extent is not between 1 and 2^40";
+        if (d.sym != SYM_ONE && i)
+            return "only the first axis may be symbolic";
+        if (d.sym != SYM_ONE && d.k != 1)
+            return "a symbolic axis is T, R or C, not a multiple";
+    }
+    return type_elements(t).k > MAX_ELEMENTS ? "the shape holds too many elements"
+                                             : NULL;
 }
 
 /* ---- helpers of the rules ---- */
@@ -112,6 +132,22 @@ static bool is_product_input(const Type *t)
 static bool is_weight(const Rule *r, int arg)
 {
     return r->g->node[r->n->arg[arg]].op == OP_weight;
+}
+static bool is_state(const Rule *r, int arg)
+{
+    return r->g->node[r->n->arg[arg]].op == OP_state;
+}
+/* Rows whose length is known now. */
+static bool has_rows(const Type *t)
+{
+    return t->rank && t->dim[t->rank - 1].sym == SYM_ONE;
+}
+static bool is_rows(const Type *t) { return is_f32(t) && has_rows(t); }
+static const char known_rows[] = "an f32 tensor with rows of known length";
+/* One row a token of the step. */
+static bool by_token(const Type *t)
+{
+    return t->rank && dim_equal(t->dim[0], dim_sym(SYM_T));
 }
 static bool is_multipliable(const Type *t)
 {
@@ -176,14 +212,25 @@ static Err *rule_elementwise(const Rule *r, Type *y)
 
 static Err *rule_reduce(const Rule *r, Type *y)
 {
-    TRY(want(r, 0, is_f32(r->arg[0]) && r->arg[0]->rank, "an f32 tensor"));
+    TRY(want(r, 0, is_rows(r->arg[0]), known_rows));
     *y = with_last(r->arg[0], 1, BT_f32);
     return NULL;
 }
 
+/* Not negative, and a number. */
+static Err *check_eps(const Rule *r)
+{
+    double eps = r->n->attr[ATTR_eps].f;
+    return op_info(r->n->op)->n_attrs == 0 || eps >= 0
+               ? NULL
+               : err_new(ERR_INPUT, "%s %%%s: eps is %g",
+                         op_info(r->n->op)->name, r->n->name, eps);
+}
+
 static Err *rule_norm(const Rule *r, Type *y)
 {
-    TRY(want(r, 0, is_f32(r->arg[0]) && r->arg[0]->rank, "an f32 tensor"));
+    TRY(check_eps(r));
+    TRY(want(r, 0, is_rows(r->arg[0]), known_rows));
     if (r->n->n_args == 2)
         TRY(want(r, 1, is_vector(r, 1, type_last(r->arg[0])),
                  "a vector as long as the last axis"));
@@ -195,6 +242,7 @@ static Err *rule_rope(const Rule *r, Type *y)
 {
     const Type *x = r->arg[0];
     int64_t dims = r->n->attr[ATTR_rope_dims].i;
+    double theta = r->n->attr[ATTR_rope_theta].f;
     TRY(want(r, 0, is_f32(x) && x->rank == 3, "f32[T,heads,dims]"));
     TRY(want(r, 1, is_ids(r->arg[1]) && r->arg[1]->rank == 1 &&
                        dim_equal(r->arg[1]->dim[0], x->dim[0]),
@@ -203,6 +251,9 @@ static Err *rule_rope(const Rule *r, Type *y)
         return err_new(ERR_INPUT,
                        "rope %%%s: dims %lld must be even and at most %lld",
                        r->n->name, (long long)dims, (long long)type_last(x));
+    if (!(theta > 0) || isinf(theta))
+        return err_new(ERR_INPUT, "rope %%%s: theta %g must be positive",
+                       r->n->name, theta);
     if (r->n->n_args == 3)
         TRY(want(r, 2, is_vector(r, 2, dims / 2), "dims/2 factors"));
     *y = *x;
@@ -226,12 +277,14 @@ static Err *rule_slice(const Rule *r, Type *y)
 {
     const Type *x = r->arg[0];
     int64_t begin = r->n->attr[ATTR_begin].i, size = type_last(&r->n->type);
-    TRY(want(r, 0, x->rank && x->dtype < BT_COUNT && block_info[x->dtype].elems == 1 &&
+    TRY(want(r, 0, has_rows(x) && x->dtype < BT_COUNT &&
+                       block_info[x->dtype].elems == 1 &&
                        x->rank == r->n->type.rank,
-             "a tensor of the same rank"));
+             "a tensor with rows of known length and the same rank"));
     if (begin < 0 || size <= 0 || begin > type_last(x) - size)
-        return err_new(ERR_INPUT, "slice %%%s: [%lld, %lld) is outside %s",
-                       r->n->name, (long long)begin, (long long)(begin + size),
+        return err_new(ERR_INPUT,
+                       "slice %%%s: %lld values from %lld on are outside %s",
+                       r->n->name, (long long)size, (long long)begin,
                        type_text(r->g->arena, x));
     *y = with_last(x, size, x->dtype);
     return NULL;
@@ -241,7 +294,7 @@ static Err *rule_topk(const Rule *r, Type *y)
 {
     const Type *x = r->arg[0];
     int64_t k = type_last(&r->n->type);
-    TRY(want(r, 0, is_f32(x) && x->rank, "an f32 tensor"));
+    TRY(want(r, 0, is_rows(x), known_rows));
     if (k < 1 || k > type_last(x))
         return err_new(ERR_INPUT, "topk %%%s: k = %lld of %lld values",
                        r->n->name, (long long)k, (long long)type_last(x));
@@ -261,7 +314,7 @@ static bool same_leading(const Type *a, const Type *b)
 
 static Err *rule_take(const Rule *r, Type *y)
 {
-    TRY(want(r, 0, is_f32(r->arg[0]) && r->arg[0]->rank, "an f32 tensor"));
+    TRY(want(r, 0, is_rows(r->arg[0]), known_rows));
     TRY(want(r, 1, is_ids(r->arg[1]) && same_leading(r->arg[0], r->arg[1]),
              "i32 ids with the same leading axes"));
     *y = *r->arg[1];
@@ -283,8 +336,8 @@ static Err *rule_combine(const Rule *r, Type *y)
 static Err *rule_concat(const Rule *r, Type *y)
 {
     const Type *a = r->arg[0], *b = r->arg[1];
-    TRY(want(r, 0, is_f32(a) && a->rank, "an f32 tensor"));
-    TRY(want(r, 1, is_f32(b) && same_leading(a, b),
+    TRY(want(r, 0, is_rows(a), known_rows));
+    TRY(want(r, 1, is_rows(b) && same_leading(a, b),
              "an f32 tensor with the same leading axes"));
     *y = with_last(a, type_last(a) + type_last(b), BT_f32);
     return NULL;
@@ -292,7 +345,7 @@ static Err *rule_concat(const Rule *r, Type *y)
 
 static Err *rule_quantize(const Rule *r, Type *y)
 {
-    TRY(want(r, 0, is_f32(r->arg[0]) && r->arg[0]->rank &&
+    TRY(want(r, 0, is_rows(r->arg[0]) &&
                        type_last(r->arg[0]) % block_info[BT_q8a].elems == 0,
              "f32 rows of a multiple of 32 values"));
     *y = *r->arg[0];
@@ -312,7 +365,7 @@ static Err *rule_embed(const Rule *r, Type *y)
 
 static Err *rule_rows(const Rule *r, Type *y)
 {
-    TRY(want(r, 0, is_f32(r->arg[0]) && r->arg[0]->rank, "an f32 tensor"));
+    TRY(want(r, 0, is_f32(r->arg[0]) && by_token(r->arg[0]), "f32[T,..]"));
     TRY(want(r, 1, is_ids(r->arg[1]) && r->arg[1]->rank == 1, "i32[R] rows"));
     *y = *r->arg[0];
     y->dim[0] = r->arg[1]->dim[0];
@@ -322,10 +375,9 @@ static Err *rule_rows(const Rule *r, Type *y)
 static Err *rule_append(const Rule *r, Type *y)
 {
     const Type *x = r->arg[0], *s = r->arg[1];
-    TRY(want(r, 1, r->g->node[r->n->arg[1]].op == OP_state && s->rank &&
-                       s->dim[0].sym == SYM_C,
+    TRY(want(r, 1, is_state(r, 1) && s->rank && s->dim[0].sym == SYM_C,
              "a per-token state [C,..]"));
-    bool ok = is_f32(x) && x->rank == s->rank && x->dim[0].sym == SYM_T;
+    bool ok = is_f32(x) && x->rank == s->rank && by_token(x);
     for (int i = 1; ok && i < x->rank; i++)
         ok = dim_equal(x->dim[i], s->dim[i]);
     TRY(want(r, 0, ok, "one f32 row of the state for each token"));
@@ -336,7 +388,8 @@ static Err *rule_append(const Rule *r, Type *y)
 static Err *rule_matmul(const Rule *r, Type *y)
 {
     const Type *x = r->arg[0], *w = r->arg[1];
-    TRY(want(r, 0, is_product_input(x) && x->rank, "f32 or q8a rows"));
+    TRY(want(r, 0, is_product_input(x) && has_rows(x),
+             "f32 or q8a rows of known length"));
     TRY(want(r, 1, is_weight(r, 1) && w->rank == 2 && is_multipliable(w) &&
                        w->dim[0].k == type_last(x),
              "a weight [K,N] with K the last axis of the first"));
@@ -364,7 +417,7 @@ static Err *rule_matmul_experts(const Rule *r, Type *y)
 static Err *rule_attention(const Rule *r, Type *y)
 {
     const Type *q = r->arg[0];
-    TRY(want(r, 0, is_f32(q) && q->rank == 3, "f32[T,H,d]"));
+    TRY(want(r, 0, is_f32(q) && q->rank == 3 && by_token(q), "f32[T,H,d]"));
     for (int i = 1; i < 3; i++) {
         const Type *k = r->arg[i];
         bool ok = k->rank == 3 && k->dim[0].sym == SYM_C &&
@@ -381,11 +434,11 @@ static Err *rule_attention(const Rule *r, Type *y)
 static Err *rule_conv(const Rule *r, Type *y)
 {
     const Type *x = r->arg[0], *w = r->arg[1], *s = r->arg[2];
-    TRY(want(r, 0, is_f32(x) && x->rank == 2, "f32[T,C]"));
+    TRY(want(r, 0, is_f32(x) && x->rank == 2 && by_token(x), "f32[T,C]"));
     TRY(want(r, 1, is_weight(r, 1) && w->rank == 2 && is_multipliable(w) &&
                        w->dim[1].k == x->dim[1].k,
              "a weight [K,C]"));
-    TRY(want(r, 2, r->g->node[r->n->arg[2]].op == OP_state && is_f32(s) &&
+    TRY(want(r, 2, is_state(r, 2) && is_f32(s) &&
                        s->rank == 2 && s->dim[0].sym == SYM_ONE &&
                        s->dim[0].k == w->dim[0].k - 1 &&
                        dim_equal(s->dim[1], x->dim[1]),
@@ -403,7 +456,7 @@ static bool is_shape(const Type *t, int rank, Dim a, Dim b, Dim c)
 static Err *rule_delta(const Rule *r, Type *y)
 {
     const Type *q = r->arg[0], *v = r->arg[2], *s = r->arg[5];
-    TRY(want(r, 0, is_f32(q) && q->rank == 3, "f32[T,Hk,dk]"));
+    TRY(want(r, 0, is_f32(q) && q->rank == 3 && by_token(q), "f32[T,Hk,dk]"));
     TRY(want(r, 1, type_equal(r->arg[1], q), "the queries' shape"));
     TRY(want(r, 2, is_f32(v) && v->rank == 3 && dim_equal(v->dim[0], q->dim[0]) &&
                        q->dim[1].k > 0 && v->dim[1].k % q->dim[1].k == 0,
@@ -411,7 +464,7 @@ static Err *rule_delta(const Rule *r, Type *y)
     Dim t = v->dim[0], hv = v->dim[1];
     for (int i = 3; i < 5; i++)
         TRY(want(r, i, is_shape(r->arg[i], 2, t, hv, t), "f32[T,Hv]"));
-    TRY(want(r, 5, r->g->node[r->n->arg[5]].op == OP_state &&
+    TRY(want(r, 5, is_state(r, 5) &&
                        is_shape(s, 3, hv, q->dim[2], v->dim[2]),
              "a fixed f32 state [Hv,dk,dv]"));
     *y = *v;
@@ -420,6 +473,8 @@ static Err *rule_delta(const Rule *r, Type *y)
 
 static Err *rule_send(const Rule *r, Type *y)
 {
+    TRY(want(r, 0, r->arg[0]->rank == 0 || r->arg[0]->dim[0].sym != SYM_C,
+             "a value; the rows of a state stay where they are"));
     *y = *r->arg[0];
     return NULL;
 }
@@ -459,6 +514,46 @@ static RuleFn *const rules[OP_COUNT] = {
     [OP_tap] = rule_same,      [OP_send] = rule_send,
 };
 
+/* Which arguments may be weights: matrices, tables and vectors. */
+static bool takes_weight(Op op, int arg)
+{
+    if (op == OP_embed)
+        return arg == 0;
+    if (op == OP_rope)
+        return arg == 2;
+    OpKind k = op_info(op)->kind;
+    return k == KIND_EW || (arg == 1 && (k == KIND_MATMUL || k == KIND_EXPERTS ||
+                                         k == KIND_CONV || op == OP_rmsnorm));
+}
+
+/* A view of a state stands for it in a kernel that reads what another one
+ * appended. */
+static bool takes_state(Op op, int arg)
+{
+    OpKind k = op_info(op)->kind;
+    return k == KIND_VIEW || (k == KIND_ATTENTION && arg > 0) ||
+           (op == OP_append && arg == 1) || (k == KIND_CONV && arg == 2) ||
+           (k == KIND_DELTA && arg == 5);
+}
+
+static Err *check_sources(const Rule *r)
+{
+    for (int i = 0; i < r->n->n_args; i++) {
+        TRY(want(r, i, !is_weight(r, i) || takes_weight(r->n->op, i),
+                 "a computed value, not a weight"));
+        TRY(want(r, i, !is_state(r, i) || takes_state(r->n->op, i),
+                 "a computed value, not a state"));
+    }
+    return NULL;
+}
+
+static Err *complete(const Rule *r, Type *out)
+{
+    if (op_info(r->n->op)->kind == KIND_EW)
+        return rule_elementwise(r, out);
+    return rules[r->n->op](r, out);
+}
+
 Err *infer_type(const Graph *g, const Node *n, Type *out)
 {
     const OpInfo *o = op_info(n->op);
@@ -468,7 +563,10 @@ Err *infer_type(const Graph *g, const Node *n, Type *out)
                        o->name, n->name, n->n_args, o->min_args, o->max_args);
     for (int i = 0; i < n->n_args; i++)
         r.arg[i] = &g->node[n->arg[i]].type;
-    if (o->kind == KIND_EW)
-        return rule_elementwise(&r, out);
-    return rules[n->op](&r, out);
+    TRY(check_sources(&r));
+    TRY(complete(&r, out));
+    const char *fault = type_fault(out);
+    return fault ? err_new(ERR_INPUT, "%s %%%s: %s: %s", o->name, n->name,
+                           type_text(g->arena, out), fault)
+                 : NULL;
 }

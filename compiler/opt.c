@@ -46,7 +46,6 @@ static Err *opt(Arena *a, int n_passes, char **passes)
     for (int i = 0; i < n_passes; i++) {
         PassContext c = {.arena = a};
         TRY(pass_run(passes[i], &c, &m));
-        TRY(module_verify(m));
         TRY(check_roundtrip(a, m));
     }
     module_print(m, stdout);
