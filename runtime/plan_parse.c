@@ -442,24 +442,31 @@ static Err *body_line(Reader *r)
     return program_part(r);
 }
 
-static Err *read_plan(Reader *r)
+static Err *number_line(Reader *r, const char *word, int64_t *out)
+{
+    TRY(field(r, word, out));
+    return end_line(r);
+}
+
+static Err *head_lines(Reader *r)
 {
     Plan *p = r->plan;
-    int64_t version;
-    TRY(field(r, "sextet-plan", &version));
+    int64_t version = 0;
+    TRY(number_line(r, "sextet-plan", &version));
     if (version != 1)
         return err_new(ERR_INPUT, "plan version %lld is not 1",
                        (long long)version);
-    TRY(end_line(r));
     TRY(expect(r, "model"));
     TRY(string(r, &p->model));
     TRY(end_line(r));
-    TRY(field(r, "context", &p->context));
-    TRY(end_line(r));
-    TRY(field(r, "batch", &p->batch));
-    TRY(end_line(r));
-    TRY(field(r, "outputs", &p->outputs));
-    TRY(end_line(r));
+    TRY(number_line(r, "context", &p->context));
+    TRY(number_line(r, "batch", &p->batch));
+    return number_line(r, "outputs", &p->outputs);
+}
+
+static Err *read_plan(Reader *r)
+{
+    TRY(head_lines(r));
     while (*r->p) {
         TRY(body_line(r));
         TRY(end_line(r));

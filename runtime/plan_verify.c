@@ -368,9 +368,8 @@ static Err *check_limits(const Plan *p)
     return NULL;
 }
 
-Err *plan_verify(const Plan *p)
+static Err *check_memory(const Plan *p)
 {
-    TRY(check_limits(p));
     for (int i = 0; i < p->n_devices; i++)
         TRY(check_device(&p->device[i]));
     for (int i = 0; i < p->n_weights; i++)
@@ -379,10 +378,16 @@ Err *plan_verify(const Plan *p)
         TRY(check_state(p, &p->state[i]));
     for (int i = 0; i < p->n_buffers; i++)
         TRY(check_buffer(p, &p->buffer[i]));
+    TRY(check_weight_overlap(p));
+    return check_state_overlap(p);
+}
+
+Err *plan_verify(const Plan *p)
+{
+    TRY(check_limits(p));
+    TRY(check_memory(p));
     for (int i = 0; i < p->n_kernels; i++)
         TRY(check_kernel(&p->kernel[i]));
-    TRY(check_weight_overlap(p));
-    TRY(check_state_overlap(p));
     TRY(check_kernel_names(p));
     return check_programs(p);
 }

@@ -173,7 +173,7 @@ static void report_kind(Report *r, Kind kind, Series *s)
 
 static Err *measure_kind(const Options *o, Kind kind, Report *report)
 {
-    Outcome r;
+    Outcome r = {0};
     Err *e = NULL;
     Series *s = calloc(1, sizeof *s);
     if (!s)

@@ -42,8 +42,8 @@ void report_samples(Report *r, const char *key, const char *label, Samples *s,
         return;
     qsort(s->v, (size_t)s->n, sizeof *s->v, compare);
     double low = s->v[(s->n - 1) / 2], high = s->v[s->n / 2];
-    report_spread(r, key, label, (low + high) / 2, s->v[0], s->v[s->n - 1],
-                  unit);
+    Spread v = {(low + high) / 2, s->v[0], s->v[s->n - 1]};
+    report_spread(r, key, label, v, unit);
 }
 
 static void make_ids(Bench *b)

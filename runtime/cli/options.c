@@ -199,7 +199,9 @@ static Err *take_option(Arena *a, int argc, char **argv, int *i, Options *o)
     TRY(find_option(name, n, o->command, &r));
     if (r->kind == KIND_FLAG && value)
         return err_new(ERR_USAGE, "--%.*s takes no value", (int)n, name);
-    if (r->kind != KIND_FLAG && !value) {
+    if (!value && r->kind == KIND_FLAG)
+        value = "";
+    if (!value) {
         if (*i + 1 >= argc || strncmp(argv[*i + 1], "--", 2) == 0)
             return err_new(ERR_USAGE, "--%.*s needs a value: --%.*s=%s", (int)n,
                            name, (int)n, name, r->value);

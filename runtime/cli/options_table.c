@@ -41,8 +41,10 @@ const char *option_dashed(const OptionRow *r, char out[OPTION_NAME_MAX])
 {
     size_t i = 0;
     for (; r->name[i] && i < OPTION_NAME_MAX - 1; i++)
-        out[i] = r->name[i] == '_' ? '-' : r->name[i];
+        out[i] = r->name[i];
     out[i] = '\0';
+    for (char *p = out; (p = strchr(p, '_'));)
+        *p = '-';
     return out;
 }
 

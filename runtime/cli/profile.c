@@ -71,8 +71,9 @@ static void report_row(const Profile *f, const Row *r, Report *out,
                            : f->plan->kernel[r->kernel].name;
     snprintf(key, sizeof key, "%s_%s_s", what, name);
     snprintf(label, sizeof label, "%s %.40s", what, name);
-    report_kernel(out, key, label, r->seconds, r->seconds / f->seconds,
-                  r->launches, r->note);
+    KernelTime t = {r->seconds, r->seconds / f->seconds, r->launches,
+                    r->note ? r->note : ""};
+    report_kernel(out, key, label, &t);
 }
 
 void profile_report(const Profile *f, Report *r, const char *what)

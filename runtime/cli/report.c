@@ -54,36 +54,36 @@ void report_real(Report *r, const char *key, const char *label, double v,
     end_row(r, unit);
 }
 
-void report_spread(Report *r, const char *key, const char *label, double median,
-                   double least, double most, const char *unit)
+void report_spread(Report *r, const char *key, const char *label, Spread v,
+                   const char *unit)
 {
     begin_row(r, key, label);
     if (!r->json) {
-        fprintf(r->f, "%.4g %s (%.4g to %.4g)\n", median, unit, least, most);
+        fprintf(r->f, "%.4g %s (%.4g to %.4g)\n", v.median, unit, v.least,
+                v.most);
         return;
     }
     fputs("{\"median\": ", r->f);
-    print_json_number(r->f, median);
+    print_json_number(r->f, v.median);
     fputs(", \"least\": ", r->f);
-    print_json_number(r->f, least);
+    print_json_number(r->f, v.least);
     fputs(", \"most\": ", r->f);
-    print_json_number(r->f, most);
+    print_json_number(r->f, v.most);
     fputc('}', r->f);
 }
 
 void report_kernel(Report *r, const char *key, const char *label,
-                   double seconds, double share, int64_t launches,
-                   const char *note)
+                   const KernelTime *t)
 {
     begin_row(r, key, label);
     if (r->json) {
-        fprintf(r->f, "{\"launches\": %" PRId64 ", \"seconds\": ", launches);
-        print_json_number(r->f, seconds);
+        fprintf(r->f, "{\"launches\": %" PRId64 ", \"seconds\": ", t->launches);
+        print_json_number(r->f, t->seconds);
         fputc('}', r->f);
         return;
     }
-    fprintf(r->f, "%5.1f %% %9.2f us x %-6" PRId64 " %.40s\n", 100 * share,
-            1e6 * seconds / (double)launches, launches, note ? note : "");
+    fprintf(r->f, "%5.1f %% %9.2f us x %-6" PRId64 " %.40s\n", 100 * t->share,
+            1e6 * t->seconds / (double)t->launches, t->launches, t->note);
 }
 
 void report_reals(Report *r, const char *key, const double *v, int64_t n)

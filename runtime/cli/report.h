@@ -22,12 +22,19 @@ void report_real(Report *r, const char *key, const char *label, double v,
 void report_text(Report *r, const char *key, const char *label, const char *s,
                  size_t n);
 /* median (least to most) */
-void report_spread(Report *r, const char *key, const char *label, double median,
-                   double least, double most, const char *unit);
-/* The time of one kernel: seconds in all, their share, launches. */
+typedef struct {
+    double median, least, most;
+} Spread;
+void report_spread(Report *r, const char *key, const char *label, Spread v,
+                   const char *unit);
+/* The time of one kernel. */
+typedef struct {
+    double seconds, share; /* in all, and as part of everything */
+    int64_t launches;
+    const char *note; /* what it makes */
+} KernelTime;
 void report_kernel(Report *r, const char *key, const char *label,
-                   double seconds, double share, int64_t launches,
-                   const char *note);
+                   const KernelTime *t);
 /* A list, in JSON only. */
 void report_reals(Report *r, const char *key, const double *v, int64_t n);
 /* Bytes, shown with a binary unit. */
