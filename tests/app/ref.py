@@ -47,7 +47,8 @@ def sextet(*args):
 
 
 def evaluate(path, ids, *options, hidden=False, positions="all"):
-    """Logits [positions, vocabulary] and, if asked, hidden [layers, positions, width]."""
+    """Logits [positions, vocabulary] and, if asked, hidden [layers, positions, width]
+    (of an entry without probes its result `hidden`, as one layer)."""
     with tempfile.TemporaryDirectory() as tmp:
         tokens, logits, layers = (os.path.join(tmp, n) for n in ("t", "l", "h"))
         with open(tokens, "w") as f:
@@ -60,7 +61,7 @@ def evaluate(path, ids, *options, hidden=False, positions="all"):
         out = np.fromfile(logits, "<f4").reshape(-1, VOCAB)
         if not hidden:
             return out
-        return out, np.fromfile(layers, "<f4").reshape(LAYERS, -1, WIDTH)
+        return out, np.fromfile(layers, "<f4").reshape(-1, len(ids), WIDTH)
 
 
 def nmse(got, want):

@@ -27,17 +27,18 @@ def check_prompt(k, engine, *options):
 
 def check_draft(k, engine, *options):
     ids = stored[f"ids_{k}"]
-    logits = ref.evaluate(ref.model("bf16"), ids, "--entry=draft", *EXACT, *options)
+    logits, hidden = ref.evaluate(ref.model("bf16"), ids, "--entry=draft", *EXACT, *options, hidden=True)
     name = f"{engine} draft {k}"
     ref.check(f"{name} last logits", ref.nmse(logits[-1], stored[f"mtp_logits_last_{k}"]), 1e-9)
     ref.equal(f"{name} likeliest token", logits.argmax(-1), stored[f"mtp_argmax_{k}"])
+    at = stored[f"pos_{k}"]
+    ref.check(f"{name} hidden states", ref.nmse(hidden[0][at], stored[f"mtp_hidden_{k}"]), 1e-9)
 
 
 for k in range(8):
     check_prompt(k, "jit")
     check_draft(k, "jit")
-for k in range(6):
     check_prompt(k, "interpreter", "--devices=interp")
-for k in (0, 2, 5):
+for k in range(6):
     check_draft(k, "interpreter", "--devices=interp")
 ref.finish()
