@@ -14,9 +14,9 @@ const Decoder *decode_of(BlockType t)
     return decoders[t] ? decoders[t] : &none;
 }
 
-Head decode_head(Ir *ir, BlockType t, LLVMValueRef p)
+Head decode_head(Ir *ir, BlockType t, LLVMValueRef p, bool wide)
 {
-    Head h = {.p = p};
+    Head h = {.p = p, .wide = wide};
     if (decoders[t]->d_at >= 0)
         h.d = half_at(ir, p, decoders[t]->d_at);
     if (decoders[t]->head)
@@ -32,10 +32,16 @@ static LLVMValueRef halves(Ir *ir, const LLVMValueRef v[2])
     return l_concat(ir, l_splat(ir, v[0], 16), l_splat(ir, v[1], 16));
 }
 
+LLVMValueRef decode_codes(Ir *ir, const Group *g)
+{
+    LLVMTypeRef i32s = l_vec(ir->i32, 32);
+    bool wide = l_type(g->code) == i32s;
+    return l_to_f32(ir, wide ? g->code : l_sext(ir, g->code, ir->i32));
+}
+
 LLVMValueRef decode_values(Ir *ir, const Group *g)
 {
-    LLVMValueRef y = l_to_f32(ir, l_sext(ir, g->code, ir->i32));
-    y = l_fmul(ir, halves(ir, g->scale), y);
+    LLVMValueRef y = l_fmul(ir, halves(ir, g->scale), decode_codes(ir, g));
     return g->min[0] ? l_fsub(ir, y, halves(ir, g->min)) : y;
 }
 
@@ -49,6 +55,12 @@ Group group_same(LLVMValueRef code, LLVMValueRef scale)
 LLVMValueRef bytes_at(Ir *ir, LLVMValueRef p, int offset, int n)
 {
     return l_load(ir, l_vec(ir->i8, n), l_at(ir, p, offset));
+}
+
+LLVMValueRef fields_at(Ir *ir, const Head *h, int offset, int n)
+{
+    LLVMValueRef v = bytes_at(ir, h->p, offset, n);
+    return h->wide ? l_zext(ir, v, ir->i32) : v;
 }
 
 LLVMValueRef u8_at(Ir *ir, LLVMValueRef p, int offset)

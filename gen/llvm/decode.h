@@ -13,13 +13,14 @@
 /* What all groups of a block share; meaning is the type's own. */
 typedef struct {
     LLVMValueRef p;          /* the block */
+    bool wide;               /* codes wanted as i32, where that is cheaper */
     LLVMValueRef d;          /* f32 scale of the block */
     LLVMValueRef scale, min; /* f32 vectors: one a sub-block */
     LLVMValueRef codes;      /* table or packed scales */
 } Head;
 
 typedef struct {
-    LLVMValueRef code;     /* <32 x i8>, signed */
+    LLVMValueRef code;     /* <32 x i8>, signed; i32 lanes if asked for wide */
     LLVMValueRef scale[2]; /* f32: of values 0..15 and 16..31 */
     LLVMValueRef min[2];   /* NULL: none */
 } Group;
@@ -37,8 +38,11 @@ typedef struct {
 
 /* group is NULL for types that are not decoded in blocks. */
 const Decoder *decode_of(BlockType t);
-/* Reads what the block at p starts with. */
-Head decode_head(Ir *ir, BlockType t, LLVMValueRef p);
+/* Reads what the block at p starts with.  wide: codes are on their way to
+ * floats, so groups may make them as i32 at once. */
+Head decode_head(Ir *ir, BlockType t, LLVMValueRef p, bool wide);
+/* The codes as f32. */
+LLVMValueRef decode_codes(Ir *ir, const Group *g);
 /* The 32 values of a group, each operation as block_decode() rounds it. */
 LLVMValueRef decode_values(Ir *ir, const Group *g);
 
@@ -47,6 +51,8 @@ LLVMValueRef decode_values(Ir *ir, const Group *g);
 Group group_same(LLVMValueRef code, LLVMValueRef scale);
 /* <n x i8> at p + offset */
 LLVMValueRef bytes_at(Ir *ir, LLVMValueRef p, int offset, int n);
+/* The same of the block, as i32 lanes if it is read wide. */
+LLVMValueRef fields_at(Ir *ir, const Head *h, int offset, int n);
 LLVMValueRef u8_at(Ir *ir, LLVMValueRef p, int offset);  /* as i32 */
 LLVMValueRef u16_at(Ir *ir, LLVMValueRef p, int offset); /* as i32 */
 LLVMValueRef u32_at(Ir *ir, LLVMValueRef p, int offset);

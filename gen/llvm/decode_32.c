@@ -7,7 +7,7 @@
 static Group group_q4_0(Ir *ir, const Head *h, int g)
 {
     (void)g;
-    LLVMValueRef q = nibbles32(ir, bytes_at(ir, h->p, 2, 16));
+    LLVMValueRef q = nibbles32(ir, fields_at(ir, h, 2, 16));
     return group_same(l_addi(ir, q, -8), h->d);
 }
 const Decoder decoder_q4_0 = {.group = group_q4_0};
@@ -22,16 +22,16 @@ static Group with_offset(Ir *ir, LLVMValueRef q, const Head *h)
 static Group group_q4_1(Ir *ir, const Head *h, int g)
 {
     (void)g;
-    return with_offset(ir, nibbles32(ir, bytes_at(ir, h->p, 4, 16)), h);
+    return with_offset(ir, nibbles32(ir, fields_at(ir, h, 4, 16)), h);
 }
 const Decoder decoder_q4_1 = {
     .group = group_q4_1, .unsigned_ = true, .has_min = true};
 
 /* Nibbles with a fifth bit from a word. */
-static LLVMValueRef five_bits(Ir *ir, LLVMValueRef p, int word, int qs)
+static LLVMValueRef five_bits(Ir *ir, const Head *h, int word, int qs)
 {
-    LLVMValueRef q = nibbles32(ir, bytes_at(ir, p, qs, 16)), high;
-    high = l_select(ir, bit_mask(ir, u32_at(ir, p, word)), l_int_like(q, 16),
+    LLVMValueRef q = nibbles32(ir, fields_at(ir, h, qs, 16)), high;
+    high = l_select(ir, bit_mask(ir, u32_at(ir, h->p, word)), l_int_like(q, 16),
                     l_int_like(q, 0));
     return l_or(ir, q, high);
 }
@@ -39,14 +39,14 @@ static LLVMValueRef five_bits(Ir *ir, LLVMValueRef p, int word, int qs)
 static Group group_q5_0(Ir *ir, const Head *h, int g)
 {
     (void)g;
-    return group_same(l_addi(ir, five_bits(ir, h->p, 2, 6), -16), h->d);
+    return group_same(l_addi(ir, five_bits(ir, h, 2, 6), -16), h->d);
 }
 const Decoder decoder_q5_0 = {.group = group_q5_0};
 
 static Group group_q5_1(Ir *ir, const Head *h, int g)
 {
     (void)g;
-    return with_offset(ir, five_bits(ir, h->p, 4, 8), h);
+    return with_offset(ir, five_bits(ir, h, 4, 8), h);
 }
 const Decoder decoder_q5_1 = {
     .group = group_q5_1, .unsigned_ = true, .has_min = true};

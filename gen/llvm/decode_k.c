@@ -63,15 +63,15 @@ static void head_q4_k(Ir *ir, Head *h)
 }
 
 /* 64 values share 32 bytes. */
-static LLVMValueRef code4(Ir *ir, LLVMValueRef p, int qs, int g)
+static LLVMValueRef code4(Ir *ir, const Head *h, int qs, int g)
 {
-    LLVMValueRef q = bytes_at(ir, p, qs + 32 * (g / 2), 32);
+    LLVMValueRef q = fields_at(ir, h, qs + 32 * (g / 2), 32);
     return g % 2 ? l_shri(ir, q, 4) : l_andi(ir, q, 15);
 }
 
 static Group group_q4_k(Ir *ir, const Head *h, int g)
 {
-    return with_lane(ir, code4(ir, h->p, 16, g), h, g);
+    return with_lane(ir, code4(ir, h, 16, g), h, g);
 }
 const Decoder decoder_q4_k = {
     .head = head_q4_k, .group = group_q4_k, .unsigned_ = true, .has_min = true};
@@ -85,8 +85,8 @@ static LLVMValueRef move_bit(Ir *ir, LLVMValueRef v, int bit, int to)
 
 static Group group_q5_k(Ir *ir, const Head *h, int g)
 {
-    LLVMValueRef high = move_bit(ir, bytes_at(ir, h->p, 16, 32), g, 4);
-    return with_lane(ir, l_or(ir, code4(ir, h->p, 48, g), high), h, g);
+    LLVMValueRef high = move_bit(ir, fields_at(ir, h, 16, 32), g, 4);
+    return with_lane(ir, l_or(ir, code4(ir, h, 48, g), high), h, g);
 }
 const Decoder decoder_q5_k = {
     .head = head_q4_k, .group = group_q5_k, .unsigned_ = true, .has_min = true};
@@ -102,9 +102,9 @@ static void head_q6_k(Ir *ir, Head *h)
 static Group group_q6_k(Ir *ir, const Head *h, int g)
 {
     int n = g / 4, k = g % 4;
-    LLVMValueRef low = bytes_at(ir, h->p, 64 * n + 32 * (k & 1), 32), high;
+    LLVMValueRef low = fields_at(ir, h, 64 * n + 32 * (k & 1), 32), high;
     low = k / 2 ? l_shri(ir, low, 4) : l_andi(ir, low, 15);
-    high = bytes_at(ir, h->p, 128 + 32 * n, 32);
+    high = fields_at(ir, h, 128 + 32 * n, 32);
     high = l_andi(ir, l_shri(ir, high, 2 * k), 3);
     low = l_or(ir, low, l_shli(ir, high, 4));
     return with_lanes(ir, l_addi(ir, low, -32), h, g);
@@ -115,9 +115,9 @@ const Decoder decoder_q6_k = {
 /* ---- q2_k, q3_k ---- */
 
 /* 128 values share 32 bytes, 32 values a bit pair. */
-static LLVMValueRef code2(Ir *ir, LLVMValueRef p, int qs, int g)
+static LLVMValueRef code2(Ir *ir, const Head *h, int qs, int g)
 {
-    LLVMValueRef q = bytes_at(ir, p, qs + 32 * (g / 4), 32);
+    LLVMValueRef q = fields_at(ir, h, qs + 32 * (g / 4), 32);
     return l_andi(ir, l_shri(ir, q, 2 * (g % 4)), 3);
 }
 
@@ -130,7 +130,7 @@ static void head_q2_k(Ir *ir, Head *h)
 
 static Group group_q2_k(Ir *ir, const Head *h, int g)
 {
-    return with_lanes(ir, code2(ir, h->p, 16, g), h, g);
+    return with_lanes(ir, code2(ir, h, 16, g), h, g);
 }
 const Decoder decoder_q2_k = {.head = head_q2_k,
                               .group = group_q2_k,
@@ -154,8 +154,8 @@ static void head_q3_k(Ir *ir, Head *h)
 /* A high bit that is not set takes 4 away. */
 static Group group_q3_k(Ir *ir, const Head *h, int g)
 {
-    LLVMValueRef high = move_bit(ir, bytes_at(ir, h->p, 0, 32), g, 2);
-    LLVMValueRef q = l_or(ir, code2(ir, h->p, 32, g), high);
+    LLVMValueRef high = move_bit(ir, fields_at(ir, h, 0, 32), g, 2);
+    LLVMValueRef q = l_or(ir, code2(ir, h, 32, g), high);
     return with_lanes(ir, l_addi(ir, q, -4), h, g);
 }
 const Decoder decoder_q3_k = {
@@ -165,7 +165,7 @@ const Decoder decoder_q3_k = {
 
 static Group group_tq2_0(Ir *ir, const Head *h, int g)
 {
-    return group_same(l_addi(ir, code2(ir, h->p, 0, g), -1), h->d);
+    return group_same(l_addi(ir, code2(ir, h, 0, g), -1), h->d);
 }
 const Decoder decoder_tq2_0 = {.group = group_tq2_0, .d_at = 64};
 

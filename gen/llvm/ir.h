@@ -20,7 +20,8 @@
 
 /* What the emitters know of a processor. */
 typedef struct {
-    const char *name;     /* LLVM's */
+    const char *name;     /* as compile() takes it */
+    const char *llvm;     /* LLVM's name */
     const char *features; /* "+avx2,-..." */
     int lanes;            /* f32 values in a register */
     bool fma, f16c, vnni;

@@ -19,7 +19,7 @@ Product product_new(Emit *e, BlockType x, int64_t k, const BlockType *weights,
     bool panel = false, sums = false;
     for (int i = 0; i < n; i++) {
         panel = panel || (x == BT_f32 && weights[i] != BT_f32);
-        sums = sums || (x == BT_q8a && tile_needs_sums(weights[i]));
+        sums = sums || tile_needs_sums(weights[i]);
     }
     p.row_bytes = block_bytes(x, k);
     p.panel_cols = panel_columns(k);
@@ -51,15 +51,25 @@ static LLVMValueRef x_row(const Product *p, LLVMValueRef i)
     return l_index(ir, p->x, row, p->row_bytes);
 }
 
+/* Rows whose sums are needed: floats in blocks of rows do without. */
+static LLVMValueRef rows_to_sum(const Product *p)
+{
+    Ir *ir = p->e->ir;
+    LLVMValueRef few = l_icmp(ir, LLVMIntSLT, p->count, l_int(ir, TILE_ROWS));
+    if (p->type == BT_q8a)
+        return p->count;
+    return l_select(ir, few, p->count, l_int(ir, 0));
+}
+
 void product_rows_ready(const Product *p)
 {
     Ir *ir = p->e->ir;
     if (!p->sums)
         return;
-    Loop l = l_for(ir, "sums", l_int(ir, 0), p->count, 1);
+    Loop l = l_for(ir, "sums", l_int(ir, 0), rows_to_sum(p), 1);
     LLVMValueRef to = l_index(ir, p->sums, l.i, p->k / 16 * 4);
     LLVMValueRef args[] = {x_row(p, l.i), l_int(ir, p->k), to};
-    l_call(ir, tile_sums(ir), args, 3);
+    l_call(ir, tile_sums(ir, p->type), args, 3);
     l_end(ir, &l);
 }
 

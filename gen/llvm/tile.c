@@ -39,7 +39,7 @@ static void decode_blocks(Ir *ir, BlockType t, LLVMValueRef src, LLVMValueRef n,
 {
     const BlockInfo *info = &block_info[t];
     Loop l = l_for(ir, "block", l_int(ir, 0), n, info->elems);
-    Head h = decode_head(ir, t, l_elem(ir, src, t, l.i));
+    Head h = decode_head(ir, t, l_elem(ir, src, t, l.i), true);
     LLVMValueRef to = l_index(ir, dst, l.i, 4);
     for (int g = 0; g < info->elems / 32; g++) {
         Group v = decode_of(t)->group(ir, &h, g);
@@ -126,29 +126,39 @@ LLVMValueRef tile_quantizer(Ir *ir)
     return finish(ir, back);
 }
 
-static void sum_block(Ir *ir, LLVMValueRef from, LLVMValueRef to)
+/* Sums of 16 values and 16 values: of integers exactly, then scaled. */
+static void sum_block(Ir *ir, BlockType t, LLVMValueRef from, LLVMValueRef to)
 {
-    LLVMValueRef q, d = l_load(ir, ir->f32, l_at(ir, from, 32));
+    LLVMValueRef q, d = NULL;
+    if (t == BT_q8a)
+        d = l_load(ir, ir->f32, l_at(ir, from, 32));
     for (int i = 0; i < 2; i++) {
-        q = l_load(ir, l_vec(ir->i8, 16), l_at(ir, from, 16 * i));
-        q = l_sext(ir, q, ir->i32);
-        q = l_intrinsic(ir, "llvm.vector.reduce.add", l_type(q), &q, 1);
-        l_store(ir, l_fmul(ir, d, l_to_f32(ir, q)), l_at(ir, to, 4 * i));
+        if (d) {
+            q = l_load(ir, l_vec(ir->i8, 16), l_at(ir, from, 16 * i));
+            q = l_sext(ir, q, ir->i32);
+            q = l_intrinsic(ir, "llvm.vector.reduce.add", l_type(q), &q, 1);
+            q = l_fmul(ir, d, l_to_f32(ir, q));
+        } else {
+            q = l_load(ir, l_vec(ir->f32, 16), l_at(ir, from, 64 * i));
+            q = l_hsum(ir, q);
+        }
+        l_store(ir, q, l_at(ir, to, 4 * i));
     }
 }
 
-LLVMValueRef tile_sums(Ir *ir)
+LLVMValueRef tile_sums(Ir *ir, BlockType t)
 {
     bool is_new;
+    const char *name = t == BT_q8a ? "sums.q8a" : "sums.f32";
     LLVMTypeRef params[] = {ir->ptr, ir->i64, ir->ptr};
-    LLVMValueRef fn = helper(ir, "sums.q8a", params, 3, &is_new);
+    LLVMValueRef fn = helper(ir, name, params, 3, &is_new);
     if (!is_new)
         return fn;
     IrPlace back = l_fn_begin(ir, fn);
     LLVMValueRef src = l_param(ir, 0, "src"), dst = l_param(ir, 2, "dst");
     Loop l = l_for(ir, "block", l_int(ir, 0), l_param(ir, 1, "n"), 32);
     LLVMValueRef pair = l_div(ir, l.i, l_int(ir, 32));
-    sum_block(ir, l_elem(ir, src, BT_q8a, l.i), l_index(ir, dst, pair, 8));
+    sum_block(ir, t, l_elem(ir, src, t, l.i), l_index(ir, dst, pair, 8));
     l_end(ir, &l);
     return finish(ir, back);
 }

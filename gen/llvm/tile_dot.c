@@ -34,23 +34,122 @@ static void float_dot(Ir *ir, const Dot *d)
     l_store(ir, l_acc_sum(ir, &f.acc), d->out);
 }
 
+/* ---- offsets: - min . sums of x ---- */
+
+typedef struct {
+    LLVMValueRef wide, one; /* variables: <16 x f32>, f32 */
+} Mins;
+
+static Mins mins_new(Ir *ir)
+{
+    Acc a = l_acc(ir, 16, 0);
+    return (Mins){a.wide, a.one};
+}
+
+/* All offsets of a block whose head has them side by side: 16, or 8 that count
+ * twice. */
+static void add_head_mins(Ir *ir, const Mins *m, LLVMValueRef min,
+                          LLVMValueRef sums)
+{
+    int twice[16];
+    LLVMTypeRef t = l_vec(ir->f32, 16);
+    for (int i = 0; i < 16; i++)
+        twice[i] = i / 2;
+    if (l_lanes(min) == 8)
+        min = l_shuffle(ir, min, NULL, twice, 16);
+    l_store(ir, l_fma(ir, min, l_load(ir, t, sums), l_load(ir, t, m->wide)),
+            m->wide);
+}
+
+static void add_group_mins(Ir *ir, const Mins *m, const Group *g,
+                           LLVMValueRef sums)
+{
+    LLVMValueRef a = l_load(ir, ir->f32, sums), old;
+    LLVMValueRef b = l_load(ir, ir->f32, l_at(ir, sums, 4));
+    a = l_fma(ir, g->min[0], a, l_fmul(ir, g->min[1], b));
+    old = l_load(ir, ir->f32, m->one);
+    l_store(ir, l_fadd(ir, old, a), m->one);
+}
+
+static LLVMValueRef mins_sum(Ir *ir, const Mins *m)
+{
+    Acc a = {m->wide, m->one, 16};
+    return l_acc_sum(ir, &a);
+}
+
 /* ---- blocks by floats ---- */
+
+/* Two running sums, one for each half of a group. */
+typedef struct {
+    const Dot *d;
+    LLVMValueRef acc[2];
+    Mins mins;
+} BlockDot;
+
+/* sum of code * x over lanes [from, to) of a group, `lanes` at a time */
+static LLVMValueRef code_dot(Ir *ir, LLVMValueRef code, LLVMValueRef x,
+                             int from, int to)
+{
+    LLVMValueRef sum = NULL, c, v;
+    for (int i = from; i < to; i += ir->lanes) {
+        c = l_pick(ir, code, i, 1, ir->lanes);
+        v = l_pick(ir, x, i, 1, ir->lanes);
+        sum = sum ? l_fma(ir, c, v, sum) : l_fmul(ir, c, v);
+    }
+    return sum;
+}
+
+static void add_scaled(Ir *ir, LLVMValueRef acc, LLVMValueRef scale,
+                       LLVMValueRef v)
+{
+    LLVMValueRef old = l_load(ir, l_type(v), acc);
+    l_store(ir, l_fma(ir, l_splat(ir, scale, ir->lanes), v, old), acc);
+}
+
+/* The scale multiplies what its 16 or 32 products sum up to. */
+static void float_group(Ir *ir, const BlockDot *b, const Group *v,
+                        LLVMValueRef at)
+{
+    LLVMValueRef x = l_load_f32(ir, b->d->xt, at, 32);
+    LLVMValueRef code = decode_codes(ir, v);
+    if (v->scale[0] == v->scale[1]) {
+        add_scaled(ir, b->acc[0], v->scale[0], code_dot(ir, code, x, 0, 32));
+        return;
+    }
+    for (int i = 0; i < 2; i++)
+        add_scaled(ir, b->acc[i], v->scale[i],
+                   code_dot(ir, code, x, 16 * i, 16 * i + 16));
+}
+
+static void float_block(Ir *ir, const BlockDot *b, LLVMValueRef first)
+{
+    const Dot *d = b->d;
+    Head h = decode_head(ir, d->wt, l_elem(ir, d->w, d->wt, first), true);
+    LLVMValueRef x = l_elem(ir, d->x[0], d->xt, first), sums = NULL;
+    if (d->sums[0])
+        sums = l_index(ir, d->sums[0], l_div(ir, first, l_int(ir, 16)), 4);
+    if (h.min)
+        add_head_mins(ir, &b->mins, h.min, sums);
+    for (int g = 0; g < block_info[d->wt].elems / 32; g++) {
+        Group v = decode_of(d->wt)->group(ir, &h, g);
+        float_group(ir, b, &v, l_at(ir, x, 32 * g * block_info[d->xt].bytes));
+        if (v.min[0] && !h.min)
+            add_group_mins(ir, &b->mins, &v, l_at(ir, sums, 8 * g));
+    }
+}
 
 static void block_float_dot(Ir *ir, const Dot *d)
 {
-    const BlockInfo *info = &block_info[d->wt];
-    Acc acc = l_acc(ir, 32, 0);
-    Loop l = l_for(ir, "block", l_int(ir, 0), d->n, info->elems);
-    Head h = decode_head(ir, d->wt, l_elem(ir, d->w, d->wt, l.i));
-    LLVMValueRef x = l_elem(ir, d->x[0], d->xt, l.i), at;
-    for (int g = 0; g < info->elems / 32; g++) {
-        Group v = decode_of(d->wt)->group(ir, &h, g);
-        at = l_at(ir, x, 32 * g * block_info[d->xt].bytes);
-        l_acc_fma(ir, &acc, decode_values(ir, &v),
-                  l_load_f32(ir, d->xt, at, 32));
-    }
+    Acc acc[2] = {l_acc(ir, ir->lanes, 0), l_acc(ir, ir->lanes, 0)};
+    BlockDot b = {d, {acc[0].wide, acc[1].wide}, mins_new(ir)};
+    Loop l = l_for(ir, "block", l_int(ir, 0), d->n, block_info[d->wt].elems);
+    float_block(ir, &b, l.i);
     l_end(ir, &l);
-    l_store(ir, l_acc_sum(ir, &acc), d->out);
+    LLVMValueRef sum =
+        l_fadd(ir, l_acc_sum(ir, &acc[0]), l_acc_sum(ir, &acc[1]));
+    if (d->sums[0])
+        sum = l_fsub(ir, sum, mins_sum(ir, &b.mins));
+    l_store(ir, sum, d->out);
 }
 
 /* ---- blocks by q8a, in integers ---- */
@@ -125,62 +224,72 @@ static LLVMValueRef scales8(Ir *ir, const Group *g, LLVMValueRef dx)
     return l_concat(ir, l_splat(ir, low, 4), l_splat(ir, high, 4));
 }
 
-/* acc -= min . sums of the group's two halves */
-static void subtract_mins(Ir *ir, const Acc *acc, const Group *g,
-                          LLVMValueRef sums)
-{
-    LLVMValueRef a = l_load(ir, ir->f32, sums);
-    LLVMValueRef b = l_load(ir, ir->f32, l_at(ir, sums, 4));
-    a = l_fma(ir, g->min[0], a, l_fmul(ir, g->min[1], b));
-    LLVMValueRef old = l_load(ir, ir->f32, acc->one);
-    l_store(ir, l_fsub(ir, old, a), acc->one);
-}
+typedef struct {
+    const Dot *d; /* x and sums stand at the block at hand */
+    Acc acc[TILE_ROWS];
+    Mins mins[TILE_ROWS];
+} IntDot;
 
-/* Adds group g of the block at hand; d->x and d->sums stand at the block. */
-static void int_group(Ir *ir, const Dot *d, const Group *v, const Acc *acc,
-                      int g)
+static void int_group(Ir *ir, const IntDot *b, const Group *v, int g)
 {
-    Codes c = codes_of(ir, decode_of(d->wt), v->code);
+    Codes c = codes_of(ir, decode_of(b->d->wt), v->code);
     LLVMValueRef x, dx, isum, old;
-    for (int r = 0; r < d->rows; r++) {
-        x = l_at(ir, d->x[r], g * block_info[BT_q8a].bytes);
+    for (int r = 0; r < b->d->rows; r++) {
+        x = l_at(ir, b->d->x[r], g * block_info[BT_q8a].bytes);
         dx = l_load(ir, ir->f32, l_at(ir, x, 32));
         isum = int_dot32(ir, &c, l_load(ir, l_vec(ir->i8, 32), x));
-        old = l_load(ir, l_vec(ir->f32, 8), acc[r].wide);
+        old = l_load(ir, l_vec(ir->f32, 8), b->acc[r].wide);
         l_store(ir, l_fma(ir, l_to_f32(ir, isum), scales8(ir, v, dx), old),
-                acc[r].wide);
-        if (v->min[0])
-            subtract_mins(ir, &acc[r], v, l_at(ir, d->sums[r], 8 * g));
+                b->acc[r].wide);
     }
 }
 
-static void int_block(Ir *ir, const Dot *d, const Acc *acc, LLVMValueRef first)
+static void int_mins(Ir *ir, const IntDot *b, const Head *h, const Group *v,
+                     int g)
 {
-    Dot at = *d;
-    LLVMValueRef pair = l_div(ir, first, l_int(ir, 32));
-    Head h = decode_head(ir, d->wt, l_elem(ir, d->w, d->wt, first));
-    for (int r = 0; r < d->rows; r++) {
-        at.x[r] = l_elem(ir, d->x[r], BT_q8a, first);
-        if (d->sums[r])
-            at.sums[r] = l_index(ir, d->sums[r], pair, 8);
+    for (int r = 0; r < b->d->rows; r++) {
+        if (h->min && !g)
+            add_head_mins(ir, &b->mins[r], h->min, b->d->sums[r]);
+        else if (v->min[0] && !h->min)
+            add_group_mins(ir, &b->mins[r], v, l_at(ir, b->d->sums[r], 8 * g));
     }
-    for (int g = 0; g < block_info[d->wt].elems / 32; g++) {
-        Group v = decode_of(d->wt)->group(ir, &h, g);
-        int_group(ir, &at, &v, acc, g);
+}
+
+static void int_block(Ir *ir, const IntDot *b, LLVMValueRef first)
+{
+    Dot at = *b->d;
+    IntDot here = *b;
+    LLVMValueRef pair = l_div(ir, first, l_int(ir, 32));
+    Head h = decode_head(ir, at.wt, l_elem(ir, at.w, at.wt, first), false);
+    here.d = &at;
+    for (int r = 0; r < at.rows; r++) {
+        at.x[r] = l_elem(ir, at.x[r], BT_q8a, first);
+        if (at.sums[r])
+            at.sums[r] = l_index(ir, at.sums[r], pair, 8);
+    }
+    for (int g = 0; g < block_info[at.wt].elems / 32; g++) {
+        Group v = decode_of(at.wt)->group(ir, &h, g);
+        int_group(ir, &here, &v, g);
+        int_mins(ir, &here, &h, &v, g);
     }
 }
 
 static void block_int_dot(Ir *ir, const Dot *d)
 {
-    Acc acc[TILE_ROWS];
-    for (int r = 0; r < d->rows; r++)
-        acc[r] = l_acc(ir, 8, 0);
+    IntDot b = {.d = d};
+    for (int r = 0; r < d->rows; r++) {
+        b.acc[r] = l_acc(ir, 8, 0);
+        b.mins[r] = mins_new(ir);
+    }
     Loop l = l_for(ir, "block", l_int(ir, 0), d->n, block_info[d->wt].elems);
-    int_block(ir, d, acc, l.i);
+    int_block(ir, &b, l.i);
     l_end(ir, &l);
     for (int r = 0; r < d->rows; r++) {
         LLVMValueRef to = l_muli(ir, d->stride, r);
-        l_store(ir, l_acc_sum(ir, &acc[r]), l_index(ir, d->out, to, 4));
+        LLVMValueRef sum = l_acc_sum(ir, &b.acc[r]);
+        if (d->sums[r])
+            sum = l_fsub(ir, sum, mins_sum(ir, &b.mins[r]));
+        l_store(ir, sum, l_index(ir, d->out, to, 4));
     }
 }
 
@@ -196,7 +305,7 @@ static Dot dot_params(Ir *ir, BlockType w, BlockType x, int rows)
         LLVMValueRef list = l_param(ir, 1, "x");
         d.x[r] = l_load(ir, ir->ptr, l_at(ir, list, 8 * r));
         list = l_param(ir, 2, "sums");
-        if (x == BT_q8a && tile_needs_sums(w))
+        if (tile_needs_sums(w))
             d.sums[r] = l_load(ir, ir->ptr, l_at(ir, list, 8 * r));
     }
     d.n = l_param(ir, 3, "n");

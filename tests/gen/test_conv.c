@@ -1,7 +1,7 @@
 /* test_conv.c - causal convolution against the interpreter, its state too. */
 #include "rig.h"
 
-static const char *const cpus[] = {"native", "x86-64-v2"};
+static const char *const cpus[] = {"native", "x86-64-v3/16", "x86-64-v2"};
 
 static const char *const cases[] = {
     "func @f(%x: f32[T,100], $w: f32[4,100], @s: f32[3,100]) {\n"
@@ -24,7 +24,7 @@ Test(conv, kernels)
 {
     static const int tokens[] = {1, 2, 3, 4, 9, 40};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        for (int k = 0; k < 2; k++) {
+        for (int k = 0; k < 3; k++) {
             Rig r = rig_new(cpus[k], cases[i], 64);
             for (int s = 0; s < 6; s++)
                 rig_run(&r, "f", (RigStep){tokens[s], 1, 0, 64},

@@ -2,7 +2,7 @@
  * with head orders, odd sizes, chunk borders and the fused norm. */
 #include "rig.h"
 
-static const char *const cpus[] = {"native", "x86-64-v2"};
+static const char *const cpus[] = {"native", "x86-64-v3/16", "x86-64-v2"};
 
 /* Keys of length about one, decays below zero: what models make. */
 static void tame(const Graph *g, RigValue *p)
@@ -60,7 +60,7 @@ static void with_norm(Buf *b, Heads h, const char *order, const char *form)
 
 static void run_all(const Buf *b, const int *tokens, int n, double limit)
 {
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < 3; k++) {
         Rig r = rig_new(cpus[k], b->data, 256);
         for (int s = 0; s < n; s++)
             rig_run(&r, "f", (RigStep){tokens[s], 1, 0, 256},

@@ -1,7 +1,7 @@
 /* test_experts.c - products with chosen matrices against the interpreter. */
 #include "rig.h"
 
-static const char *const cpus[] = {"native", "x86-64-v2"};
+static const char *const cpus[] = {"native", "x86-64-v3/16", "x86-64-v2"};
 static const RigStep steps[] = {
     {1, 1, 0, 1}, {2, 1, 0, 1}, {9, 1, 0, 1}, {130, 1, 0, 1}};
 
@@ -33,7 +33,7 @@ static const char *const cases[] = {
 Test(experts, kernels)
 {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        for (int k = 0; k < 2; k++) {
+        for (int k = 0; k < 3; k++) {
             Rig r = rig_new(cpus[k], cases[i], 2000);
             for (int s = 0; s < 4; s++)
                 rig_run(&r, "f", steps[s], (RigOptions){1e-10, NULL});

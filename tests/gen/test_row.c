@@ -1,7 +1,7 @@
 /* test_row.c - row kernels against the interpreter. */
 #include "rig.h"
 
-static const char *const cpus[] = {"native", "x86-64-v3", "x86-64-v2"};
+static const char *const cpus[] = {"native", "x86-64-v3/16", "x86-64-v2"};
 
 /* Every elementwise op alone, on rows whose length is no whole vector. */
 static void add_unary(Buf *b, const char *op)

@@ -5,7 +5,7 @@
 
 enum { WIDTH = 4096, ROWS = 256 };
 
-static const char *const cpus[] = {"native", "x86-64-v2"};
+static const char *const cpus[] = {"native", "x86-64-v3/16", "x86-64-v2"};
 
 typedef struct {
     const char *op;
@@ -85,7 +85,7 @@ static void check(const char *cpu, const Function *f)
 
 Test(vecmath, errors_within_limits)
 {
-    for (int k = 0; k < 2; k++)
+    for (int k = 0; k < 3; k++)
         for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
             check(cpus[k], &functions[i]);
 }
