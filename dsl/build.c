@@ -1,4 +1,4 @@
-/* build.c - one constructor for each kind of node.
+/* build.c - one constructor for each kind of expression and statement.
  *
  * Every node knows its depth; one beyond PARSE_MAX_DEPTH becomes an error
  * node, so that no later recursion over a tree needs a limit of its own. */
@@ -31,18 +31,17 @@ List *list_new(Parse *p, const void *first)
     return l;
 }
 
-static int count(const List *l) { return l ? l->n : 0; }
+int list_count(const List *l) { return l ? l->n : 0; }
 
-/* The items of a list of structs, side by side. */
-static void *flat(Parse *p, const List *l, size_t size)
+void *list_structs(Parse *p, const List *l, size_t size)
 {
-    char *out = arena_alloc(p->a, size * (size_t)(count(l) + 1));
-    for (int i = 0; i < count(l); i++)
+    char *out = arena_alloc(p->a, size * (size_t)(list_count(l) + 1));
+    for (int i = 0; i < list_count(l); i++)
         memcpy(out + size * (size_t)i, l->items[i], size);
     return out;
 }
 
-static Expr **exprs(const List *l) { return l ? (Expr **)l->items : NULL; }
+Expr **list_exprs(const List *l) { return l ? (Expr **)l->items : NULL; }
 
 /* ---- depth ------------------------------------------------------------ */
 
@@ -54,7 +53,7 @@ static int deeper(int depth, int other)
 static int depth_of(const List *l)
 {
     int d = 0;
-    for (int i = 0; i < count(l); i++)
+    for (int i = 0; i < list_count(l); i++)
         d = deeper(d, ((const Expr *)l->items[i])->depth);
     return d;
 }
@@ -210,7 +209,7 @@ Expr *build_string(Parse *p, Span at)
         i = read_piece(&r, e->spelling, i, end);
     end_text(&r);
     e->u.string.n_parts = r.parts.n;
-    e->u.string.parts = flat(p, &r.parts, sizeof(StringPart));
+    e->u.string.parts = list_structs(p, &r.parts, sizeof(StringPart));
     return e;
 }
 
@@ -264,10 +263,10 @@ Expr *build_call(Parse *p, const Ident *name, const List *args, Span at)
 {
     Expr *e = build_expr(p, EXPR_CALL, at);
     e->u.call.name = *name;
-    e->u.call.args = flat(p, args, sizeof(Arg));
-    e->u.call.n_args = count(args);
+    e->u.call.args = list_structs(p, args, sizeof(Arg));
+    e->u.call.n_args = list_count(args);
     int depth = 0;
-    for (int i = 0; i < count(args); i++)
+    for (int i = 0; i < list_count(args); i++)
         depth = deeper(depth, e->u.call.args[i].value->depth);
     return finish(p, e, depth);
 }
@@ -313,8 +312,8 @@ Expr *build_shape(Parse *p, Expr *weight, const List *dims, Span at)
                    "w.attn_q : [D, H*d]");
         return weight;
     }
-    weight->u.weight.dims = exprs(dims);
-    weight->u.weight.n_dims = count(dims);
+    weight->u.weight.dims = list_exprs(dims);
+    weight->u.weight.n_dims = list_count(dims);
     weight->span = at;
     return finish(p, weight, deeper(weight->depth - 1, depth_of(dims)));
 }
@@ -330,8 +329,8 @@ Expr *build_state(Parse *p, const Ident *name, Expr *index, Span at)
 Expr *build_list(Parse *p, const List *items, Span at)
 {
     Expr *e = build_expr(p, EXPR_LIST, at);
-    e->u.list.items = exprs(items);
-    e->u.list.n_items = count(items);
+    e->u.list.items = list_exprs(items);
+    e->u.list.n_items = list_count(items);
     return finish(p, e, depth_of(items));
 }
 
@@ -367,8 +366,8 @@ static Stmt *finish_stmt(Parse *p, Stmt *s, int blocks)
 Stmt *build_bind(Parse *p, const List *names, Expr *value, Span at)
 {
     Stmt *s = new_stmt(p, STMT_BIND, at);
-    s->u.bind.names = flat(p, names, sizeof(Ident));
-    s->u.bind.n_names = count(names);
+    s->u.bind.names = list_structs(p, names, sizeof(Ident));
+    s->u.bind.n_names = list_count(names);
     s->u.bind.value = value;
     return s;
 }
@@ -376,8 +375,8 @@ Stmt *build_bind(Parse *p, const List *names, Expr *value, Span at)
 Stmt *build_return(Parse *p, const List *values, Span at)
 {
     Stmt *s = new_stmt(p, STMT_RETURN, at);
-    s->u.ret.values = exprs(values);
-    s->u.ret.n_values = count(values);
+    s->u.ret.values = list_exprs(values);
+    s->u.ret.n_values = list_count(values);
     return s;
 }
 
@@ -412,172 +411,4 @@ Block *build_block(Parse *p, const List *stmts, Span at)
     b->n = stmts->n;
     b->end = at;
     return b;
-}
-
-/* ---- declarations ----------------------------------------------------- */
-
-static const struct {
-    const char *name;
-    TypeKind kind;
-} type_names[] = {
-    {"int", TYPE_INT},       {"float", TYPE_FLOAT},     {"bool", TYPE_BOOL},
-    {"string", TYPE_STRING}, {"weights", TYPE_WEIGHTS}, {"index", TYPE_INDEX},
-};
-
-static TypeKind scalar_type(Parse *p, const Ident *name)
-{
-    Guess g = diag_guess(name->text);
-    for (size_t i = 0; i < sizeof type_names / sizeof *type_names; i++) {
-        if (strcmp(name->text, type_names[i].name) == 0)
-            return type_names[i].kind;
-        diag_guess_add(&g, type_names[i].name);
-    }
-    diag_error(p->diags, name->span, "no type is called '%s'%s", name->text,
-               g.best ? diag_guess_text(p->diags, &g)
-                      : "; types are int, float, bool, string, weights, "
-                        "index, [dims] and i32[dims]");
-    return TYPE_ERROR;
-}
-
-static ElemKind element_type(Parse *p, const Ident *name)
-{
-    if (!name || strcmp(name->text, "f32") == 0)
-        return ELEM_F32;
-    if (strcmp(name->text, "i32") != 0)
-        diag_error(p->diags, name->span,
-                   "tensors hold f32 or i32, not '%s'; [dims] alone means "
-                   "f32",
-                   name->text);
-    return ELEM_I32;
-}
-
-TypeExpr *build_type(Parse *p, const Ident *name, const List *dims, Span at)
-{
-    TypeExpr *t = ARENA_NEW(p->a, TypeExpr);
-    t->span = at;
-    t->dims = exprs(dims);
-    t->n_dims = count(dims);
-    t->kind = dims ? TYPE_TENSOR : scalar_type(p, name);
-    if (dims)
-        t->elem = element_type(p, name);
-    return t;
-}
-
-Field *build_field_decl(Parse *p, const Ident *name, const TypeExpr *type)
-{
-    Field *f = ARENA_NEW(p->a, Field);
-    if (name)
-        f->name = *name;
-    f->type = *type;
-    return f;
-}
-
-Decl *build_decl(Parse *p, DeclKind kind, const Ident *name, Span at)
-{
-    Decl *d = ARENA_NEW(p->a, Decl);
-    d->kind = kind;
-    d->span = at;
-    if (name)
-        d->name = *name;
-    return d;
-}
-
-Decl *build_model(Parse *p, const List *names, Span at)
-{
-    Decl *d = build_decl(p, DECL_MODEL, NULL, at);
-    d->u.model.names = flat(p, names, sizeof(Ident));
-    d->u.model.n_names = count(names);
-    return d;
-}
-
-Decl *build_param(Parse *p, const Ident *name, const TypeExpr *type,
-                  Expr *value, Span at)
-{
-    Decl *d = build_decl(p, DECL_PARAM, name, at);
-    d->u.param.type = *type;
-    d->u.param.value = value;
-    return d;
-}
-
-Decl *build_require(Parse *p, Expr *cond, Expr *message, Span at)
-{
-    Decl *d = build_decl(p, DECL_REQUIRE, NULL, at);
-    d->u.require.cond = cond;
-    d->u.require.message = message;
-    return d;
-}
-
-static bool words_are(const List *words, int n, const char *const *wanted)
-{
-    if (words->n != n)
-        return false;
-    for (int i = 0; i < n; i++)
-        if (strcmp(((const Ident *)words->items[i])->text, wanted[i]) != 0)
-            return false;
-    return true;
-}
-
-static StoreKind store_kind(Parse *p, const List *words)
-{
-    static const char *const key[] = {"per", "token", "key"};
-    static const char *const value[] = {"per", "token", "value"};
-    static const char *const fixed[] = {"fixed", "f32"};
-    if (words_are(words, 3, key))
-        return STORE_KEY;
-    if (words_are(words, 3, value))
-        return STORE_VALUE;
-    const Ident *first = words->items[0], *last = words->items[words->n - 1];
-    if (!words_are(words, 2, fixed))
-        diag_error(p->diags, (Span){first->span.begin, last->span.end},
-                   "a state is stored 'per token key', 'per token value' or "
-                   "'fixed f32'");
-    return STORE_FIXED;
-}
-
-Decl *build_state_decl(Parse *p, const Ident *name, Expr *number,
-                       const List *words, const List *dims, Span at)
-{
-    Decl *d = build_decl(p, DECL_STATE, name, at);
-    d->u.state.count = number;
-    d->u.state.store = store_kind(p, words);
-    d->u.state.dims = exprs(dims);
-    d->u.state.n_dims = count(dims);
-    return d;
-}
-
-static DimVar *dim_vars(Parse *p, const List *names)
-{
-    DimVar *vars = ARENA_ARRAY(p->a, DimVar, count(names) + 1);
-    for (int i = 0; i < count(names); i++)
-        vars[i].name = *(const Ident *)names->items[i];
-    return vars;
-}
-
-enum { MAX_PARAMS = 64, MAX_VARS = 16, MAX_RESULTS = 16 };
-
-static void check_counts(Parse *p, const Signature *sig)
-{
-    if (count(sig->params) > MAX_PARAMS || count(sig->vars) > MAX_VARS ||
-        count(sig->results) > MAX_RESULTS)
-        diag_error(p->diags, sig->name->span,
-                   "a function has at most %d parameters, %d dimension "
-                   "variables and %d results",
-                   MAX_PARAMS, MAX_VARS, MAX_RESULTS);
-}
-
-Decl *build_fn(Parse *p, DeclKind kind, const Signature *sig, const Block *body,
-               Span at)
-{
-    check_counts(p, sig);
-    Decl *d = build_decl(p, kind, sig->name, at);
-    d->u.fn.vars = dim_vars(p, sig->vars);
-    d->u.fn.n_vars = count(sig->vars);
-    d->u.fn.params = flat(p, sig->params, sizeof(Field));
-    d->u.fn.n_params = count(sig->params);
-    d->u.fn.results = flat(p, sig->results, sizeof(Field));
-    d->u.fn.n_results = count(sig->results);
-    d->u.fn.named_results = sig->named_results;
-    d->u.fn.when = sig->when;
-    d->u.fn.body = *body;
-    return d;
 }

@@ -418,6 +418,15 @@ Err *dsl_parse_file(Arena *a, const Source *s, int file, Diags *d, Ast **ast)
     return diag_result(d);
 }
 
+/* What there is, if a file that is used is not. */
+static const char *guess_file(const Source *s, Diags *d, const char *name)
+{
+    Guess g = diag_guess(name);
+    for (const EmbeddedFile *f = s->library; f && f->name; f++)
+        diag_guess_add(&g, f->name);
+    return diag_guess_text(d, &g);
+}
+
 /* Puts what a file declares behind what is there, in place of its `use`. */
 static void expand(Source *s, int file, Diags *d, Parse *into)
 {
@@ -430,9 +439,10 @@ static void expand(Source *s, int file, Diags *d, Parse *into)
             continue;
         }
         int used, fresh;
-        Err *e = source_use(s, file, decl->name.text, &used, &fresh);
+        Err *e = source_use(s, decl->name.text, &used, &fresh);
         if (e) {
-            diag_error(d, decl->name.span, "%s", err_text(e));
+            diag_error(d, decl->name.span, "%s%s", err_text(e),
+                       guess_file(s, d, decl->name.text));
             err_free(e);
         } else if (fresh) {
             expand(s, used, d, into);

@@ -63,10 +63,14 @@ void parse_file(Parse *p, Arena *a, const Source *s, int file, Diags *d);
 /* The lexer has read a comment. */
 void parse_comment(Parse *p);
 
-/* ---- build.c: one constructor for each kind of node ------------------- */
+/* ---- build.c, build_decl.c: one constructor for each kind of node - */
 
 void list_add(Parse *p, List *l, const void *item);
 List *list_new(Parse *p, const void *first); /* NULL: empty */
+int list_count(const List *l);               /* of NULL: 0 */
+Expr **list_exprs(const List *l);
+/* The items of a list of structs, side by side. */
+void *list_structs(Parse *p, const List *l, size_t size);
 
 Ident *build_ident(Parse *p, Span at);
 /* A string that is taken as it is: no {names} in it. */

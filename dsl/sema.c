@@ -108,6 +108,14 @@ static void collect(Sema *s)
     }
 }
 
+/* What a use may see before the check, if the declarations form a circle. */
+static void declare(Sema *s, Global *g)
+{
+    g->poly = sema_fresh(s, g->decl->name.text);
+    if (g->decl->kind == DECL_STATE)
+        g->decl->u.state.sort = sort_plain(SORT_ERROR);
+}
+
 /* ---- params, states, requires ----------------------------------------- */
 
 static void check_param(Sema *s, Global *g)
@@ -232,7 +240,7 @@ Err *dsl_check(Ast *ast, Diags *d)
     s.next_order = ORDER_FIRST;
     collect(&s);
     for (int i = 0; i < s.n_list; i++)
-        s.list[i]->poly = sema_fresh(&s, s.list[i]->decl->name.text);
+        declare(&s, s.list[i]);
     Global **order = sema_order(&s);
     for (int i = 0; i < s.n_list; i++)
         check_global(&s, order[i]);

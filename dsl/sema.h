@@ -11,6 +11,9 @@
 #include "dsl/names.h"
 #include "dsl/sort.h"
 
+/* Axes of a tensor or weight. */
+enum { SEMA_MAX_RANK = 4 };
+
 /* Orders of the variables that every program has. */
 enum { ORDER_T, ORDER_R, ORDER_C, ORDER_FIRST };
 
@@ -93,9 +96,9 @@ typedef struct {
     uint32_t next_order;
     int write_checks;
     bool exhausted; /* MAX_MEMORY is used up */
-    Env *env;     /* NULL outside functions */
-    Global *fn;   /* whose body is being checked */
-    bool in_dims; /* T, R and C may stand here */
+    Env *env;       /* NULL outside functions */
+    Global *fn;     /* whose body is being checked */
+    bool in_dims;   /* T, R and C may stand here */
 } Sema;
 
 /* ---- sema.c ----------------------------------------------------------- */
@@ -168,9 +171,13 @@ const Sort *sema_broadcast(Sema *s, const Expr *at, const Expr *left,
 /* +, max and so on of numbers and tensors. */
 const Sort *sema_elementwise(Sema *s, Expr *e, Expr *left, Expr *right,
                              SortKind want);
+bool sema_failed(const Expr *e);
+
+/* ---- sema_name.c ------------------------------------------------------ */
+
+const Sort *sema_name(Sema *s, Expr *e);
 /* The atom for an int that is no polynomial. */
 const Poly *sema_opaque(Sema *s, const Expr *e);
-bool sema_failed(const Expr *e);
 
 /* ---- sema_call.c ------------------------------------------------------ */
 

@@ -3,16 +3,15 @@
 
 #include "dsl/sema.h"
 
-enum { MAX_RANK = 4 };
-
 static const Sort *tensor_type(Sema *s, const TypeExpr *t)
 {
     const Poly **dims = ARENA_ARRAY(s->a, const Poly *, t->n_dims + 1);
     bool sound = true;
     for (int i = 0; i < t->n_dims; i++)
         sound &= (dims[i] = sema_dim(s, t->dims[i], true)) != NULL;
-    if (t->n_dims > MAX_RANK) {
-        diag_error(s->d, t->span, "a tensor has at most %d axes", MAX_RANK);
+    if (t->n_dims > SEMA_MAX_RANK) {
+        diag_error(s->d, t->span, "a tensor has at most %d axes",
+                   SEMA_MAX_RANK);
         sound = false;
     }
     return sound ? sort_shaped(s->a, SORT_TENSOR, t->elem, t->n_dims, dims)

@@ -25,10 +25,11 @@ static bool is_parameter(const Decl *d, const char *name)
     return false;
 }
 
-static void need(Walk *w, const char *name, bool call)
+/* `local`: a parameter of that name would be meant instead. */
+static void need(Walk *w, const char *name, bool local)
 {
     Global *to = sema_global(w->s, name), *from = w->from;
-    if (!to || (!call && is_parameter(from->decl, name)) ||
+    if (!to || (local && is_parameter(from->decl, name)) ||
         (from->n_needs && from->needs[from->n_needs - 1] == to))
         return;
     if (from->n_needs == from->cap_needs) {
@@ -52,7 +53,7 @@ static void walk_list(Walk *w, Expr *const *list, int n)
 
 static void walk_call(Walk *w, const Expr *e)
 {
-    need(w, e->u.call.name.text, true);
+    need(w, e->u.call.name.text, false);
     for (int i = 0; i < e->u.call.n_args; i++)
         walk_expr(w, e->u.call.args[i].value);
 }
@@ -68,7 +69,7 @@ static void walk_expr(Walk *w, const Expr *e)
 {
     switch (e->kind) {
     case EXPR_NAME:
-        need(w, e->u.name.text, false);
+        need(w, e->u.name.text, true);
         return;
     case EXPR_UNARY:
         walk_expr(w, e->u.unary.operand);

@@ -211,6 +211,13 @@ static const Poly *product(Sema *s, const Sort *t, const Poly *from, int first)
     return from;
 }
 
+static bool few_axes(Sema *s, Span at, int rank)
+{
+    if (rank > SEMA_MAX_RANK)
+        diag_error(s->d, at, "a tensor has at most %d axes", SEMA_MAX_RANK);
+    return rank <= SEMA_MAX_RANK;
+}
+
 const Sort *sema_reshape(Match *m, const Sort *result, SortKind want)
 {
     (void)result;
@@ -220,6 +227,8 @@ const Sort *sema_reshape(Match *m, const Sort *result, SortKind want)
     const Poly *one = poly_const(s->a, 1);
     const Poly *a = product(s, x, one, 0), *b = product(s, list, one, 0);
     const Sort *to = match_tensor(s, ELEM_F32, list->rank, list->dims);
+    if (!few_axes(s, match_arg(m, "dims")->span, list->rank))
+        return fail();
     if (a && b && poly_equal(a, b))
         return to;
     Diag *d = diag_error(s->d, match_arg(m, "dims")->span,
@@ -257,6 +266,8 @@ const Sort *sema_split(Match *m, const Sort *result, SortKind want)
         const Sort *group = call->u.call.slots[i + 1]->sort;
         sum = poly_add(s->a, sum, product(s, group, poly_const(s->a, 1), 0));
         items[i] = split_part(m, x, group);
+        if (!few_axes(s, call->u.call.slots[i + 1]->span, items[i]->rank))
+            return fail();
     }
     const Poly *last = x->dims[x->rank - 1];
     if (sum && poly_equal(sum, last))

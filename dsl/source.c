@@ -13,17 +13,23 @@ Source *source_new(Arena *a, const EmbeddedFile *library)
     return s;
 }
 
-static int find_path(const Source *s, const char *path)
+static int find_name(const Source *s, const char *name)
 {
     for (int i = 0; i < s->n_files; i++)
-        if (strcmp(s->files[i].path, path) == 0)
+        if (strcmp(s->files[i].name, name) == 0)
             return i;
     return -1;
 }
 
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 /* The text is copied: the lexer wants two NULs behind it. */
-static Err *add(Source *s, const char *path, const char *folder,
-                const char *text, size_t n, int *file)
+static Err *add(Source *s, const char *path, const char *text, size_t n,
+                int *file)
 {
     if (n > SOURCE_MAX_BYTES)
         return err_new(ERR_INPUT, "%s is longer than %d bytes", path,
@@ -41,7 +47,7 @@ static Err *add(Source *s, const char *path, const char *folder,
     memcpy(copy, text, n);
     SourceFile *f = &s->files[s->n_files];
     f->path = arena_strndup(s->a, path, strlen(path));
-    f->folder = folder;
+    f->name = base_name(f->path);
     f->text = copy;
     f->n = (uint32_t)n;
     if (last) /* a gap of one: the end of a file has a place */
@@ -53,7 +59,7 @@ static Err *add(Source *s, const char *path, const char *folder,
 Err *source_add_text(Source *s, const char *path, const char *text, size_t n,
                      int *file)
 {
-    return add(s, path, NULL, text, n, file);
+    return add(s, path, text, n, file);
 }
 
 Err *source_add_path(Source *s, const char *path, int *file)
@@ -61,10 +67,9 @@ Err *source_add_path(Source *s, const char *path, int *file)
     char *text;
     size_t n;
     TRY(file_read(s->a, path, SOURCE_MAX_BYTES, &text, &n));
-    const char *slash = strrchr(path, '/');
-    const char *folder =
-        slash ? arena_strndup(s->a, path, (size_t)(slash - path) + 1) : "";
-    return add(s, path, folder, text, n, file);
+    if (s->n_files == 0)
+        s->folder = arena_strndup(s->a, path, (size_t)(base_name(path) - path));
+    return add(s, path, text, n, file);
 }
 
 static const EmbeddedFile *find_embedded(const Source *s, const char *name)
@@ -80,7 +85,7 @@ Err *source_add_embedded(Source *s, const char *name, int *file)
     const EmbeddedFile *f = find_embedded(s, name);
     if (!f)
         return err_new(ERR_INPUT, "no model text \"%s\" is built in", name);
-    return add(s, f->name, NULL, f->text, f->n, file);
+    return add(s, f->name, f->text, f->n, file);
 }
 
 static const char *beside(const Source *s, const char *folder, const char *name)
@@ -92,21 +97,18 @@ static const char *beside(const Source *s, const char *folder, const char *name)
     return path;
 }
 
-Err *source_use(Source *s, int from, const char *name, int *file, int *fresh)
+Err *source_use(Source *s, const char *name, int *file, int *fresh)
 {
     *fresh = 0;
     if (name[0] == '\0' || name[0] == '.' || strchr(name, '/'))
         return err_new(ERR_INPUT, "\"%s\" is no plain file name", name);
-    const char *folder = s->files[from].folder;
-    const char *path = folder ? beside(s, folder, name) : name;
-    if (folder && access(path, R_OK) != 0)
-        folder = NULL, path = name;
-    *file = find_path(s, path);
+    *file = find_name(s, name);
     if (*file >= 0)
         return NULL;
     *fresh = 1;
-    return folder ? source_add_path(s, path, file)
-                  : source_add_embedded(s, name, file);
+    const char *path = s->folder ? beside(s, s->folder, name) : NULL;
+    return path && access(path, R_OK) == 0 ? source_add_path(s, path, file)
+                                           : source_add_embedded(s, name, file);
 }
 
 int source_file_of(const Source *s, uint32_t offset)

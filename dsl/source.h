@@ -20,10 +20,10 @@ typedef struct {
 
 typedef struct {
     const char *path; /* as messages name it */
+    const char *name; /* without the folder: what `use` says */
     const char *text; /* n bytes, then two NULs */
     uint32_t n;
-    uint32_t base;      /* offset of the first byte */
-    const char *folder; /* where `use` looks first; NULL: library only */
+    uint32_t base; /* offset of the first byte */
 } SourceFile;
 
 /* Of one file, and of all together. */
@@ -35,7 +35,8 @@ enum {
 
 typedef struct {
     Arena *a;
-    const EmbeddedFile *library; /* where `use` looks; may be NULL */
+    const EmbeddedFile *library; /* where `use` looks last; may be NULL */
+    const char *folder; /* of files[0], where it looks first; NULL: nowhere */
     int n_files;
     SourceFile files[SOURCE_MAX_FILES]; /* files[0] is the root */
 } Source;
@@ -60,11 +61,10 @@ Err *source_add_text(Source *s, const char *path, const char *text, size_t n,
 Err *source_add_path(Source *s, const char *path, int *file) MUST_USE;
 /* Adds a file of the library, by name. */
 Err *source_add_embedded(Source *s, const char *name, int *file) MUST_USE;
-/* What `use "name"` in file `from` means: beside that file if it came from the
- * file system, else among the library.  A name with a folder is refused.  A
- * file that is already there is not added again: *fresh says which. */
-Err *source_use(Source *s, int from, const char *name, int *file,
-                int *fresh) MUST_USE;
+/* What `use "name"` means: the file of that name that is there already, or
+ * else the one beside files[0], or else the library's.  A name with a folder is
+ * refused.  *fresh says whether the file is new. */
+Err *source_use(Source *s, const char *name, int *file, int *fresh) MUST_USE;
 
 int source_file_of(const Source *s, uint32_t offset);
 Place source_place(const Source *s, uint32_t offset);
