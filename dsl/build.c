@@ -296,7 +296,7 @@ Expr *build_field(Parse *p, Expr *scope, Span name, Span at)
     char *joined = arena_alloc(p->a, n + m + 2);
     memcpy(joined, scope->u.weight.name, n);
     joined[n] = '.';
-    memcpy(joined + n + 1, text, m);
+    memcpy(joined + n + 1, text, m + 1);
     e->u.weight = scope->u.weight;
     e->u.weight.name = joined;
     e->u.weight.name_span.end = name.end;

@@ -114,9 +114,9 @@ static void put_line(const Place *p, Buf *out)
 {
     buf_puts(out, "    ");
     for (size_t i = 0; i < p->n; i++) {
-        unsigned char c = (unsigned char)p->text[i];
-        char shown = c == '\t' ? ' ' : c < 0x20 || c == 0x7F ? '?' : (char)c;
-        buf_add(out, &shown, 1);
+        const char *c = &p->text[i];
+        bool control = (unsigned char)*c < 0x20 || *c == 0x7F;
+        buf_add(out, *c == '\t' ? " " : control ? "?" : c, 1);
     }
     buf_puts(out, "\n");
 }

@@ -26,17 +26,23 @@ void parse_comment(Parse *p)
 
 /* ---- tokens ----------------------------------------------------------- */
 
-static char keyword_place(int kind)
-{
-    switch (kind) {
-#define KEYWORD(token, spelling, place)                                        \
-    case TOK_##token:                                                          \
-        return place;
+static const struct {
+    int token;
+    const char *spelling;
+    char place;
+} keywords[] = {
+#define KEYWORD(token, spelling, place) {TOK_##token, spelling, place},
 #include "dsl/keywords.def"
 #undef KEYWORD
-    default:
-        return 0;
-    }
+};
+enum { KEYWORDS = sizeof keywords / sizeof *keywords };
+
+static char keyword_place(int token)
+{
+    for (int i = 0; i < KEYWORDS; i++)
+        if (keywords[i].token == token)
+            return keywords[i].place;
+    return 0;
 }
 
 static Token read_token(Parse *p)
@@ -234,11 +240,9 @@ static const char *nearest_keyword(Parse *p, const Token *t, char place)
     if (t->kind != TOK_NAME)
         return NULL;
     Guess g = diag_guess(parse_text(p, t->at));
-#define KEYWORD(token, spelling, where)                                        \
-    if (place == 0 || place == (where))                                        \
-        diag_guess_add(&g, spelling);
-#include "dsl/keywords.def"
-#undef KEYWORD
+    for (int i = 0; i < KEYWORDS; i++)
+        if (place == 0 || place == keywords[i].place)
+            diag_guess_add(&g, keywords[i].spelling);
     return g.best;
 }
 
@@ -248,11 +252,9 @@ static const char *nearest_expected(Parse *p, const Token *t,
     if (t->kind != TOK_NAME)
         return NULL;
     Guess g = diag_guess(parse_text(p, t->at));
-#define KEYWORD(token, spelling, place)                                        \
-    if (among(expected, n, spelling))                                          \
-        diag_guess_add(&g, spelling);
-#include "dsl/keywords.def"
-#undef KEYWORD
+    for (int i = 0; i < KEYWORDS; i++)
+        if (among(expected, n, keywords[i].spelling))
+            diag_guess_add(&g, keywords[i].spelling);
     return g.best;
 }
 

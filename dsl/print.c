@@ -71,13 +71,14 @@ static const Doc *operand(const Printer *p, const Expr *e, int level)
 static const Doc *list(const Printer *p, Expr *const *items, int n)
 {
     Printer inner = {p->a, true};
-    const Doc **docs = ARENA_ARRAY(p->a, const Doc *, 2 * n + 2);
+    const Doc **docs = ARENA_ARRAY(p->a, const Doc *, 2 * n + 1);
+    int k = 0;
     for (int i = 0; i < n; i++) {
-        docs[2 * i] = text(p, i ? ", " : "[");
-        docs[2 * i + 1] = expr(&inner, items[i]);
+        docs[k++] = text(p, i ? ", " : "[");
+        docs[k++] = expr(&inner, items[i]);
     }
-    docs[2 * n] = text(p, "]");
-    return doc_flat(p->a, doc_cat(p->a, 2 * n + 1, docs));
+    docs[k++] = text(p, "]");
+    return doc_flat(p->a, doc_cat(p->a, k, docs));
 }
 
 static const Doc *binary(const Printer *p, const Expr *e)
@@ -212,22 +213,24 @@ static const Doc *type(const Printer *p, const TypeExpr *t)
 static const Doc *names(const Printer *p, const Ident *list, int n)
 {
     const Doc **docs = ARENA_ARRAY(p->a, const Doc *, 2 * n);
+    int k = 0;
     for (int i = 0; i < n; i++) {
-        docs[2 * i] = text(p, i ? ", " : "");
-        docs[2 * i + 1] = text(p, list[i].text);
+        docs[k++] = text(p, i ? ", " : "");
+        docs[k++] = text(p, list[i].text);
     }
-    return doc_cat(p->a, 2 * n, docs);
+    return doc_cat(p->a, k, docs);
 }
 
 static const Doc *values(const Printer *p, Expr *const *list, int n)
 {
     const Doc **docs = ARENA_ARRAY(p->a, const Doc *, 3 * n);
+    int k = 0;
     for (int i = 0; i < n; i++) {
-        docs[3 * i] = i ? text(p, ",") : NULL;
-        docs[3 * i + 1] = i ? doc_break(p->a, " ") : NULL;
-        docs[3 * i + 2] = expr(p, list[i]);
+        docs[k++] = i ? text(p, ",") : NULL;
+        docs[k++] = i ? doc_break(p->a, " ") : NULL;
+        docs[k++] = expr(p, list[i]);
     }
-    const Doc *all = doc_cat(p->a, 3 * n, docs);
+    const Doc *all = doc_cat(p->a, k, docs);
     return n == 1 ? all : doc_group(p->a, doc_nest(p->a, all));
 }
 

@@ -427,7 +427,7 @@ static bool check_slot(Match *m, const Slot *slot, Expr *e)
 const Sort *sema_builtin(Sema *s, Expr *call, Builtin b, SortKind want)
 {
     const Row *row = &rows[b];
-    Slot slots[MAX_SLOTS];
+    Slot slots[MAX_SLOTS] = {0};
     int n = read_slots(s, row->slots, slots);
     Match m = {.s = s, .call = call};
     call->u.call.callee = CALLEE_BUILTIN;

@@ -36,7 +36,7 @@ static void need(Walk *w, const char *name, bool local)
         int cap = from->cap_needs ? 2 * from->cap_needs : 8;
         Global **more = ARENA_ARRAY(w->s->a, Global *, cap);
         if (from->n_needs)
-            memcpy(more, from->needs, sizeof *more * (size_t)from->n_needs);
+            memcpy(more, from->needs, sizeof(void *) * (size_t)from->n_needs);
         from->needs = more;
         from->cap_needs = cap;
     }

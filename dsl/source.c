@@ -93,7 +93,7 @@ static const char *beside(const Source *s, const char *folder, const char *name)
     size_t n = strlen(folder), m = strlen(name);
     char *path = arena_alloc(s->a, n + m + 1);
     memcpy(path, folder, n);
-    memcpy(path + n, name, m);
+    memcpy(path + n, name, m + 1);
     return path;
 }
 
