@@ -3,7 +3,8 @@
 #include <stdarg.h>
 #include <string.h>
 
-enum { MAX_STEPS = 1000000, MAX_DEPTH = 64 };
+/* The largest models take some ten thousand. */
+enum { MAX_STEPS = 1000000, STEPS_OF_CALL = 16 };
 
 Err *lower_fail(Lower *l, Span at, const char *fmt, ...)
 {
@@ -16,36 +17,28 @@ Err *lower_fail(Lower *l, Span at, const char *fmt, ...)
     return err_new(ERR_INPUT, "%s", text);
 }
 
-/* ---- names ---- */
-
-Val *lower_find(Env *env, const char *name)
+Err *lower_step(Lower *l, Span at, int64_t cost)
 {
-    for (int i = env->n; i-- > 0;)
-        if (strcmp(env->at[i].name, name) == 0)
-            return &env->at[i].v;
-    return NULL;
+    l->steps += cost;
+    return l->steps <= MAX_STEPS
+               ? NULL
+               : lower_fail(l, at, "after %d steps the text has not ended",
+                            MAX_STEPS);
 }
 
-static void grow(Arena *a, Binding **at, int n, int *cap)
+/* ---- names ---- */
+
+const Val *lower_find(const Env *env, const char *name)
 {
-    if (n < *cap)
-        return;
-    *cap = *cap ? 2 * *cap : 16;
-    Binding *more = ARENA_ARRAY(a, Binding, *cap);
-    if (n)
-        memcpy(more, *at, sizeof *more * (size_t)n);
-    *at = more;
+    return names_get(&env->names, name);
 }
 
 void lower_bind(Lower *l, Env *env, const char *name, const Val *v)
 {
-    Val *old = lower_find(env, name);
-    if (old) {
-        *old = *v;
-        return;
-    }
-    grow(l->a, &env->at, env->n, &env->cap);
-    env->at[env->n++] = (Binding){name, *v};
+    NameEntry *e = names_entry(&env->names, name);
+    Val *to = e->value ? e->value : ARENA_NEW(l->a, Val);
+    *to = *v;
+    e->value = to;
 }
 
 /* ---- params ---- */
@@ -53,8 +46,8 @@ void lower_bind(Lower *l, Env *env, const char *name, const Val *v)
 static Err *convert_param(Lower *l, const Decl *d, Val *v)
 {
     TypeKind want = d->u.param.type.kind;
-    if (want == TYPE_FLOAT && v->kind == VAL_INT && v->dim.sym == SYM_ONE)
-        *v = (Val){.kind = VAL_FLOAT, .f = (double)v->dim.k};
+    if (want == TYPE_FLOAT && lower_is_number(v))
+        *v = (Val){.kind = VAL_FLOAT, .f = lower_number(v)};
     bool ok = (want == TYPE_INT && v->kind == VAL_INT) ||
               (want == TYPE_FLOAT && v->kind == VAL_FLOAT) ||
               (want == TYPE_BOOL && v->kind == VAL_BOOL) ||
@@ -68,16 +61,15 @@ static Err *convert_param(Lower *l, const Decl *d, Val *v)
 
 Err *lower_param(Lower *l, const Decl *d, Val *out)
 {
-    for (int i = 0; i < l->n_params; i++)
-        if (l->param[i].name == d->name.text) {
-            *out = l->param[i].v;
-            return NULL;
-        }
     Env none = {0};
-    TRY(lower_expr(l, &none, d->u.param.value, out));
-    TRY(convert_param(l, d, out));
-    grow(l->a, &l->param, l->n_params, &l->cap_params);
-    l->param[l->n_params++] = (Binding){d->name.text, *out};
+    Val *known = names_get(&l->params, d->name.text);
+    if (!known) {
+        known = ARENA_NEW(l->a, Val);
+        TRY(lower_expr(l, &none, d->u.param.value, known));
+        TRY(convert_param(l, d, known));
+        names_entry(&l->params, d->name.text)->value = known;
+    }
+    *out = *known;
     return NULL;
 }
 
@@ -137,8 +129,7 @@ static Err *run_for(Lower *l, Env *env, const Stmt *s)
     TRY(lower_int(l, env, s->u.loop.to, &to));
     for (int64_t i = from; i < to && !env->returned; i++) {
         Val v = {.kind = VAL_INT, .dim = dim_const(i)};
-        if (++l->steps > MAX_STEPS)
-            return lower_fail(l, s->span, "more than %d steps", MAX_STEPS);
+        TRY(lower_step(l, s->span, 1));
         lower_bind(l, env, s->u.loop.name.text, &v);
         TRY(run_block(l, env, &s->u.loop.body));
     }
@@ -197,8 +188,8 @@ static Err *bind_dim_vars(Lower *l, Env *env, const Decl *d, Span at)
 /* A number handed to a float parameter is a float inside. */
 static void convert_arg(const Field *p, Val *v)
 {
-    if (p->type.kind == TYPE_FLOAT && v->kind == VAL_INT)
-        *v = (Val){.kind = VAL_FLOAT, .f = (double)v->dim.k, .span = v->span};
+    if (p->type.kind == TYPE_FLOAT && lower_is_number(v))
+        *v = (Val){.kind = VAL_FLOAT, .f = lower_number(v), .span = v->span};
 }
 
 static Err *eval_args(Lower *l, Env *env, const Expr *call, Val *out)
@@ -231,7 +222,7 @@ static Err *call_fn(Lower *l, Env *env, const Expr *call, const Val *arg,
                     Val *out)
 {
     const Decl *d = call->u.call.decl;
-    Env inner = {.g = env->g, .depth = env->depth + 1};
+    Env inner = {.g = env->g, .weights = env->weights, .names = {.a = l->a}};
     for (int i = 0; i < d->u.fn.n_params; i++)
         lower_bind(l, &inner, d->u.fn.params[i].name.text, &arg[i]);
     TRY(run_body(l, &inner, d, call->span));
@@ -241,45 +232,59 @@ static Err *call_fn(Lower *l, Env *env, const Expr *call, const Val *arg,
 
 /* ---- layers ---- */
 
-/* The instance that this graph equals, or a new one named after the layer. */
+/* "foo", "foo.1".. */
+static const char *instance_name(Lower *l, const Decl *d)
+{
+    NameEntry *count = names_entry(&l->layers, d->name.text);
+    int same = count->stamp++;
+    if (!same)
+        return d->name.text;
+    Buf b = {0};
+    buf_printf(&b, "%s.%d", d->name.text, same);
+    const char *name = arena_strndup(l->a, b.data, b.n);
+    buf_free(&b);
+    return name;
+}
+
+/* The instance that this graph equals, or a new one named after the layer.
+ * The text names the layer too, so graphs of two layers differ. */
 static Graph *layer_instance(Lower *l, const Decl *d, Graph *g)
 {
-    const char *text = strchr(graph_text(l->a, g), '(');
-    int same = 0;
-    for (int i = 0; i < l->n_layers; i++) {
-        if (l->layer[i].decl != d)
-            continue;
-        if (strcmp(l->layer[i].text, text) == 0)
-            return l->layer[i].g;
-        same++;
+    NameEntry *e = names_entry(&l->layers, graph_text(l->a, g));
+    if (!e->value) {
+        e->value = g;
+        g->name = instance_name(l, d);
+        module_append(l->m, g);
     }
-    if (l->n_layers == l->cap_layers) {
-        l->cap_layers = l->cap_layers ? 2 * l->cap_layers : 8;
-        LayerInstance *more = ARENA_ARRAY(l->a, LayerInstance, l->cap_layers);
-        if (l->n_layers)
-            memcpy(more, l->layer, sizeof *more * (size_t)l->n_layers);
-        l->layer = more;
-    }
-    if (same) {
-        Buf name = {0};
-        buf_printf(&name, "%s.%d", d->name.text, same);
-        g->name = arena_strndup(l->a, name.data, name.n);
-        buf_free(&name);
-    }
-    module_append(l->m, g);
-    l->layer[l->n_layers++] = (LayerInstance){d, g, text};
-    return g;
+    return e->value;
+}
+
+/* The parameter that {i} stands for, -1 if there is none.  A second index is
+ * a number like any other. */
+static int index_param(const Decl *d)
+{
+    for (int i = 0; i < d->u.fn.n_params; i++)
+        if (d->u.fn.params[i].type.kind == TYPE_INDEX)
+            return i;
+    return -1;
+}
+
+static Env graph_env(Lower *l, Graph *g)
+{
+    Names *weights = ARENA_NEW(l->a, Names);
+    weights->a = l->a;
+    return (Env){.g = g, .weights = weights, .names = {.a = l->a}};
 }
 
 static Graph *layer_graph(Lower *l, Env *env, const Decl *d, const Val *arg,
                           Env *inner)
 {
     Graph *g = graph_new(l->a, GRAPH_FUNC, d->name.text);
-    *inner = (Env){.g = g, .depth = env->depth + 1};
+    *inner = graph_env(l, g);
     for (int i = 0; i < d->u.fn.n_params; i++) {
         Val v = arg[i];
         const char *name = d->u.fn.params[i].name.text;
-        v.is_index = d->u.fn.params[i].type.kind == TYPE_INDEX;
+        v.is_index = i == index_param(d);
         if (v.kind == VAL_TENSOR) {
             Node n = {.op = OP_input, .name = name,
                       .type = env->g->node[v.ref].type};
@@ -291,19 +296,16 @@ static Graph *layer_graph(Lower *l, Env *env, const Decl *d, const Val *arg,
     return g;
 }
 
-static int64_t layer_index(const Decl *d, const Val *arg)
-{
-    for (int i = 0; i < d->u.fn.n_params; i++)
-        if (d->u.fn.params[i].type.kind == TYPE_INDEX)
-            return arg[i].dim.k;
-    return 0;
-}
-
 static Err *call_layer(Lower *l, Env *env, const Expr *call, const Val *arg,
                        const char *hint, Val *out)
 {
     const Decl *d = call->u.call.decl;
     Env inner;
+    int i_param = index_param(d);
+    int64_t index = i_param < 0 ? 0 : arg[i_param].dim.k;
+    if (index < 0)
+        return lower_fail(l, call->span, "the layer's index is %lld",
+                          (long long)index);
     Graph *g = layer_graph(l, env, d, arg, &inner);
     TRY(run_body(l, &inner, d, call->span));
     if (inner.result.kind != VAL_TENSOR)
@@ -313,7 +315,7 @@ static Err *call_layer(Lower *l, Env *env, const Expr *call, const Val *arg,
     g = layer_instance(l, d, g);
     Node n = {.op = OP_call, .text = g->name, .type = t,
               .name = hint ? hint : d->name.text};
-    n.attr[ATTR_index].i = layer_index(d, arg);
+    n.attr[ATTR_index].i = index;
     for (int i = 0; i < d->u.fn.n_params; i++) {
         if (arg[i].kind != VAL_TENSOR)
             continue;
@@ -332,9 +334,8 @@ Err *lower_decl_call(Lower *l, Env *env, const Expr *call, Val *out)
     const char *hint = l->hint;
     Val *arg = ARENA_ARRAY(l->a, Val, d->u.fn.n_params + 1);
     l->hints = NULL;
-    if (++l->steps > MAX_STEPS || env->depth > MAX_DEPTH)
-        return lower_fail(l, call->span, "calls nest too deep or never end");
     l->hint = NULL;
+    TRY(lower_step(l, call->span, STEPS_OF_CALL));
     TRY(eval_args(l, env, call, arg));
     if (d->kind == DECL_LAYER)
         return call_layer(l, env, call, arg, hint, out);
@@ -385,7 +386,7 @@ static Err *lower_entry(Lower *l, const Decl *d)
     if (!when)
         return NULL;
     Graph *g = graph_new(l->a, GRAPH_ENTRY, d->name.text);
-    Env env = {.g = g};
+    Env env = graph_env(l, g);
     TRY(entry_params(l, d, &env));
     TRY(run_body(l, &env, d, d->span));
     TRY(entry_results(l, d, &env));
@@ -397,18 +398,38 @@ static Err *lower_entry(Lower *l, const Decl *d)
 
 static Err *find_architecture(Lower *l)
 {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     const MetaValue *v = model_meta(l->o->model, "general.architecture");
     if (!v || v->kind != META_STRING || v->n != 1)
         return err_new(ERR_INPUT, "%s names no general.architecture",
                        l->o->model->path);
     l->arch = v->strings[0];
+    size_t n = strspn(l->arch, letters);
+    if (n < 1 || n > GRAPH_MAX_NAME || n != v->lengths[0])
+        return err_new(ERR_INPUT,
+                       "%s: general.architecture is no plain name",
+                       l->o->model->path);
     return NULL;
+}
+
+/* Graph text names layers and entries; layers get a number as well. */
+static Err *check_length(Lower *l, const Decl *d)
+{
+    enum { MAX_LENGTH = GRAPH_MAX_NAME - 20 };
+    bool named = d->kind == DECL_ENTRY || d->kind == DECL_LAYER;
+    return named && strlen(d->name.text) > MAX_LENGTH
+               ? lower_fail(l, d->name.span, "the name is longer than %d bytes",
+                            MAX_LENGTH)
+               : NULL;
 }
 
 static Err *lower_all(Lower *l)
 {
     const Ast *ast = l->ast;
     Val ignored;
+    for (int i = 0; i < ast->n_decls; i++)
+        TRY(check_length(l, ast->decls[i]));
     for (int i = 0; i < ast->n_decls; i++)
         if (ast->decls[i]->kind == DECL_PARAM)
             TRY(lower_param(l, ast->decls[i], &ignored));
@@ -424,7 +445,8 @@ static Err *lower_all(Lower *l)
 Err *lower_ast(Arena *a, const Ast *ast, const LowerOptions *o, Diags *d,
                Module **out)
 {
-    Lower l = {.a = a, .ast = ast, .o = o, .d = d};
+    Lower l = {.a = a, .ast = ast, .o = o, .d = d,
+               .params = {.a = a}, .layers = {.a = a}};
     *out = NULL;
     TRY(find_architecture(&l));
     l.m = module_new(a, l.arch);

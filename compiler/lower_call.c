@@ -27,12 +27,8 @@ static const Type *type_of(const Call *c, Ref r)
     return &c->env->g->node[r].type;
 }
 
-/* Ops whose type the builder must name. */
-static Err *emit_typed(const Call *c, Op op, Ref x, const Type *t, Attr attr,
-                       Val *out)
+static Err *emit_node(const Call *c, Node n, Val *out)
 {
-    Node n = {.op = op, .n_args = 1, .arg = {x}, .attr = {attr}, .type = *t};
-    n.name = c->l->hint ? c->l->hint : op_info(op)->name;
     Type made;
     Err *e = infer_type(c->env->g, &n, &made);
     if (e) {
@@ -44,6 +40,15 @@ static Err *emit_typed(const Call *c, Op op, Ref x, const Type *t, Attr attr,
     *out = (Val){.kind = VAL_TENSOR, .ref = graph_add(c->env->g, n),
                  .span = c->call->span};
     return NULL;
+}
+
+/* Ops whose type the builder must name. */
+static Err *emit_typed(const Call *c, Op op, Ref x, const Type *t, Attr attr,
+                       Val *out)
+{
+    Node n = {.op = op, .n_args = 1, .arg = {x}, .attr = {attr}, .type = *t};
+    n.name = c->l->hint ? c->l->hint : op_info(op)->name;
+    return emit_node(c, n, out);
 }
 
 /* ---- static ---- */
@@ -136,8 +141,9 @@ static Err *call_meta_at(const Call *c, Val *out)
     if (!m->is_array)
         i = 0;
     if (i < 0 || i >= m->n)
-        return lower_fail(c->l, c->call->span, "%s has %lld elements, not %lld",
-                          key, (long long)m->n, (long long)i + 1);
+        return lower_fail(c->l, c->call->span,
+                          "%s has %lld elements; there is no element %lld",
+                          key, (long long)m->n, (long long)i);
     *out = meta_element(m, i);
     return NULL;
 }
@@ -252,18 +258,14 @@ static Err *call_minmax(const Call *c, Op op, Val *out)
     c->l->hint = NULL;
     TRY(lower_expr(c->l, c->env, ast_arg(c->call, "a"), &a));
     TRY(lower_expr(c->l, c->env, ast_arg(c->call, "b"), &b));
-    if (a.kind == VAL_INT && b.kind == VAL_INT) {
-        bool first = (a.dim.k > b.dim.k) == (op == OP_max);
-        *out = first ? a : b;
-        out->is_index = false;
-        return NULL;
-    }
-    if ((a.kind == VAL_FLOAT || a.kind == VAL_INT) &&
-        (b.kind == VAL_FLOAT || b.kind == VAL_INT)) {
-        double x = a.kind == VAL_INT ? (double)a.dim.k : a.f;
-        double y = b.kind == VAL_INT ? (double)b.dim.k : b.f;
+    if (lower_is_number(&a) && lower_is_number(&b)) {
+        double x = lower_number(&a), y = lower_number(&b);
         *out = (Val){.kind = VAL_FLOAT,
                      .f = op == OP_max ? fmax(x, y) : fmin(x, y)};
+        if (a.kind == VAL_INT && b.kind == VAL_INT)
+            *out = (Val){.kind = VAL_INT,
+                         .dim = (a.dim.k > b.dim.k) == (op == OP_max) ? a.dim
+                                                                      : b.dim};
         return NULL;
     }
     TRY(lower_as_tensor(c->l, c->env, &a, &arg[0]));
@@ -288,9 +290,8 @@ static Err *call_sqrt(const Call *c, Val *out)
     const char *hint = c->l->hint;
     c->l->hint = NULL;
     TRY(lower_expr(c->l, c->env, ast_arg(c->call, "x"), &v));
-    if (v.kind == VAL_INT || v.kind == VAL_FLOAT) {
-        double f = v.kind == VAL_INT ? (double)v.dim.k : v.f;
-        *out = (Val){.kind = VAL_FLOAT, .f = sqrt(f)};
+    if (lower_is_number(&v)) {
+        *out = (Val){.kind = VAL_FLOAT, .f = sqrt(lower_number(&v))};
         return NULL;
     }
     TRY(lower_as_tensor(c->l, c->env, &v, &r));
@@ -379,6 +380,9 @@ static Err *state_type(const Call *c, const Decl *d, Type *t)
     Env none = {0};
     int rows = d->u.state.store != STORE_FIXED;
     *t = (Type){.dtype = storage(c, d), .rank = d->u.state.n_dims + rows};
+    if (!block_encode(t->dtype, NULL, 0, NULL))
+        return lower_fail(c->l, d->span, "a state cannot be stored as %s",
+                          block_info[t->dtype].name);
     if (t->rank > MAX_RANK)
         return lower_fail(c->l, d->span, "a state has too many axes");
     if (rows)
@@ -547,11 +551,9 @@ static Err *call_tap(const Call *c, Val *out)
     if (ast_arg(c->call, "at"))
         TRY(lower_int(c->l, c->env, ast_arg(c->call, "at"), &index));
     Node n = {.op = OP_tap, .n_args = 1, .arg = {x}, .text = name.text,
-              .type = *type_of(c, x), .name = "tap"};
+              .name = "tap"};
     n.attr[ATTR_index].i = index;
-    *out = (Val){.kind = VAL_TENSOR, .ref = graph_add(c->env->g, n),
-                 .span = c->call->span};
-    return NULL;
+    return emit_node(c, n, out);
 }
 
 /* ---- the table ---- */

@@ -4,6 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+/* Expressions in expressions, those of called functions and params included. */
+enum { MAX_DEPTH = 500 };
+
 static Val tensor(Ref r, Span at)
 {
     return (Val){.kind = VAL_TENSOR, .ref = r, .span = at};
@@ -48,6 +51,14 @@ static const char *join(Lower *l, const char *prefix, const char *name,
     const char *s = arena_strndup(l->a, b.data, b.n);
     buf_free(&b);
     return s;
+}
+
+/* The index is written {i}; other braces would be taken for it. */
+static Err *check_name(Lower *l, Span at, const char *name)
+{
+    return strpbrk(name, "{}")
+               ? lower_fail(l, at, "the name %s holds a brace", name)
+               : NULL;
 }
 
 /* A weight value's text and pattern are the scope's prefix, item[0].text the
@@ -119,18 +130,18 @@ static Err *emit_weight(Lower *l, Env *env, const Val *w, Ref *out)
     if (!w->has_shape)
         return lower_fail(l, w->span, "the weight %s needs a shape, as in %s : [D]",
                           name, w->item[0].text);
+    TRY(check_name(l, w->span, name));
     TRY(check_tensor(l, w, t, name));
     if (!env->g)
         return lower_fail(l, w->span, "a weight stands where a number is needed");
-    for (Ref i = 0; i < env->g->n_nodes; i++)
-        if (env->g->node[i].op == OP_weight &&
-            strcmp(env->g->node[i].text, pattern) == 0) {
-            *out = i;
-            return NULL;
-        }
-    Node n = {.op = OP_weight, .name = node_name(l, w), .text = pattern};
-    n.type = type_make(TYPE_ANY, w->n, w->shape);
-    *out = graph_add(env->g, n);
+    NameEntry *e = names_entry(env->weights, pattern);
+    if (!e->value) {
+        Node n = {.op = OP_weight, .name = node_name(l, w), .text = pattern};
+        n.type = type_make(TYPE_ANY, w->n, w->shape);
+        e->value = l; /* seen: its Ref is the stamp */
+        e->stamp = (int)graph_add(env->g, n);
+    }
+    *out = (Ref)e->stamp;
     return NULL;
 }
 
@@ -142,10 +153,8 @@ Err *lower_as_tensor(Lower *l, Env *env, const Val *v, Ref *out)
     }
     if (v->kind == VAL_WEIGHT)
         return emit_weight(l, env, v, out);
-    if (v->kind == VAL_FLOAT)
-        return emit_const(l, env, v->span, v->f, out);
-    if (v->kind == VAL_INT && v->dim.sym == SYM_ONE)
-        return emit_const(l, env, v->span, (double)v->dim.k, out);
+    if (lower_is_number(v))
+        return emit_const(l, env, v->span, lower_number(v), out);
     return lower_fail(l, v->span, "expected a tensor");
 }
 
@@ -192,15 +201,24 @@ Err *lower_bool(Lower *l, Env *env, const Expr *e, bool *out)
     return NULL;
 }
 
+bool lower_is_number(const Val *v)
+{
+    return v->kind == VAL_FLOAT ||
+           (v->kind == VAL_INT && v->dim.sym == SYM_ONE);
+}
+
+double lower_number(const Val *v)
+{
+    return v->kind == VAL_INT ? (double)v->dim.k : v->f;
+}
+
 Err *lower_float(Lower *l, Env *env, const Expr *e, double *out)
 {
     Val v;
     TRY(lower_static(l, env, e, &v));
-    if (v.kind == VAL_INT && v.dim.sym == SYM_ONE)
-        v = (Val){.kind = VAL_FLOAT, .f = (double)v.dim.k};
-    if (v.kind != VAL_FLOAT)
+    if (!lower_is_number(&v))
         return lower_fail(l, e->span, "expected a number");
-    *out = v.f;
+    *out = lower_number(&v);
     return NULL;
 }
 
@@ -217,6 +235,17 @@ Err *lower_dims(Lower *l, Env *env, Expr *const *e, int n, Dim *out)
         out[i] = v.dim;
     }
     return NULL;
+}
+
+enum { MAX_STRING = 1000, CHARS_OF_STEP = 64 };
+
+/* Strings in strings grow fast. */
+static Err *check_length(Lower *l, const Expr *e, size_t n)
+{
+    if (n > MAX_STRING)
+        return lower_fail(l, e->span, "the string is longer than %d bytes",
+                          MAX_STRING);
+    return lower_step(l, e->span, (int64_t)n / CHARS_OF_STEP);
 }
 
 static Err *eval_string(Lower *l, Env *env, const Expr *e, Val *out)
@@ -244,6 +273,8 @@ static Err *eval_string(Lower *l, Env *env, const Expr *e, Val *out)
         } else if (!err) {
             err = lower_fail(l, e->span, "only numbers and strings go in {}");
         }
+        if (!err)
+            err = check_length(l, e, text.n);
     }
     out->text = arena_strndup(l->a, text.data ? text.data : "", text.n);
     out->pattern =
@@ -312,8 +343,8 @@ static Err *eval_state(Lower *l, Env *env, const Expr *e, Val *out)
     TRY(lower_static(l, &none, d->u.state.count, &count));
     if (i.kind != VAL_INT || i.dim.sym != SYM_ONE || i.dim.k < 0 ||
         i.dim.k >= count.dim.k)
-        return lower_fail(l, e->span, "%s has slots 0 to %lld, not %lld",
-                          d->name.text, (long long)count.dim.k - 1,
+        return lower_fail(l, e->span, "%s has %lld slots; there is no slot %lld",
+                          d->name.text, (long long)count.dim.k,
                           (long long)i.dim.k);
     Buf b = {0};
     if (i.is_index)
@@ -370,25 +401,32 @@ static Err *float_binary(Lower *l, const Expr *e, double a, double b,
     }
 }
 
-static double number_of(const Val *v)
+static bool holds(BinaryOp op, int order)
 {
-    return v->kind == VAL_INT ? (double)v->dim.k : v->f;
-}
-
-static bool is_number(const Val *v)
-{
-    return v->kind == VAL_INT || v->kind == VAL_FLOAT;
+    switch ((int)op) {
+    case BINARY_EQ: return order == 0;
+    case BINARY_NE: return order != 0;
+    case BINARY_LT: return order < 0;
+    case BINARY_LE: return order <= 0;
+    case BINARY_GT: return order > 0;
+    default: return order >= 0;
+    }
 }
 
 static Err *compare(Lower *l, const Expr *e, const Val *a, const Val *b,
                     bool *out)
 {
     int c;
-    if (is_number(a) && is_number(b)) {
-        double x = number_of(a), y = number_of(b);
-        c = a->kind == VAL_INT && b->kind == VAL_INT
-                ? (a->dim.k > b->dim.k) - (a->dim.k < b->dim.k)
-                : (x > y) - (x < y);
+    if (a->kind == VAL_INT && b->kind == VAL_INT && lower_is_number(a) &&
+        lower_is_number(b)) {
+        c = (a->dim.k > b->dim.k) - (a->dim.k < b->dim.k);
+    } else if (lower_is_number(a) && lower_is_number(b)) {
+        double x = lower_number(a), y = lower_number(b);
+        c = (x > y) - (x < y);
+        if (x != x || y != y) { /* nothing but != holds of a NaN */
+            *out = e->u.binary.op == BINARY_NE;
+            return NULL;
+        }
     } else if (a->kind == VAL_STRING && b->kind == VAL_STRING) {
         c = strcmp(a->text, b->text);
     } else if (a->kind == VAL_BOOL && b->kind == VAL_BOOL) {
@@ -396,14 +434,8 @@ static Err *compare(Lower *l, const Expr *e, const Val *a, const Val *b,
     } else {
         return lower_fail(l, e->span, "these two cannot be compared");
     }
-    switch ((int)e->u.binary.op) {
-    case BINARY_EQ: *out = c == 0; return NULL;
-    case BINARY_NE: *out = c != 0; return NULL;
-    case BINARY_LT: *out = c < 0; return NULL;
-    case BINARY_LE: *out = c <= 0; return NULL;
-    case BINARY_GT: *out = c > 0; return NULL;
-    default: *out = c >= 0; return NULL;
-    }
+    *out = holds(e->u.binary.op, c);
+    return NULL;
 }
 
 static Err *tensor_binary(Lower *l, Env *env, const Expr *e, const Val *a,
@@ -454,14 +486,14 @@ static Err *eval_binary(Lower *l, Env *env, const Expr *e, Val *out)
     *out = (Val){.kind = VAL_BOOL};
     if (is_comparison(op))
         return compare(l, e, &a, &b, &out->b);
-    if (!is_number(&a) || !is_number(&b))
-        return tensor_binary(l, env, e, &a, &b, out);
     if (a.kind == VAL_INT && b.kind == VAL_INT) {
         out->kind = VAL_INT;
         return int_binary(l, e, a.dim, b.dim, &out->dim);
     }
+    if (!lower_is_number(&a) || !lower_is_number(&b))
+        return tensor_binary(l, env, e, &a, &b, out);
     out->kind = VAL_FLOAT;
-    return float_binary(l, e, number_of(&a), number_of(&b), &out->f);
+    return float_binary(l, e, lower_number(&a), lower_number(&b), &out->f);
 }
 
 static Err *eval_unary(Lower *l, Env *env, const Expr *e, Val *out)
@@ -475,9 +507,12 @@ static Err *eval_unary(Lower *l, Env *env, const Expr *e, Val *out)
         return NULL;
     }
     TRY(lower_static(l, env, e->u.unary.operand, &v));
-    if (is_number(&v)) {
-        *out = (Val){.kind = v.kind, .f = -v.f, .dim = {-v.dim.k, v.dim.sym}};
-        return NULL;
+    if (lower_is_number(&v)) {
+        *out = (Val){.kind = v.kind, .f = -v.f};
+        return v.kind == VAL_FLOAT ||
+                       !__builtin_sub_overflow(0, v.dim.k, &out->dim.k)
+                   ? NULL
+                   : lower_fail(l, e->span, "the number does not fit 64 bits");
     }
     v.span = e->span;
     TRY(lower_as_tensor(l, env, &v, &r));
@@ -509,7 +544,7 @@ static Err *eval_call(Lower *l, Env *env, const Expr *e, Val *out)
     return lower_fail(l, e->span, "nothing to call");
 }
 
-Err *lower_expr(Lower *l, Env *env, const Expr *e, Val *out)
+static Err *eval(Lower *l, Env *env, const Expr *e, Val *out)
 {
     *out = (Val){.span = e->span};
     switch (e->kind) {
@@ -546,4 +581,15 @@ Err *lower_expr(Lower *l, Env *env, const Expr *e, Val *out)
     }
     out->span = e->span;
     return NULL;
+}
+
+Err *lower_expr(Lower *l, Env *env, const Expr *e, Val *out)
+{
+    TRY(lower_step(l, e->span, 1));
+    if (l->depth == MAX_DEPTH)
+        return lower_fail(l, e->span, "nested more than %d deep", MAX_DEPTH);
+    l->depth++;
+    Err *err = eval(l, env, e, out);
+    l->depth--;
+    return err;
 }

@@ -38,26 +38,14 @@ struct Val {
     Span span;
 };
 
-typedef struct {
-    const char *name;
-    Val v;
-} Binding;
-
 /* One function body being run. */
 typedef struct {
-    Graph *g;
-    int n, cap;
-    Binding *at;
+    Graph *g;       /* NULL where only numbers make sense */
+    Names *weights; /* of g, by pattern: the stamp is the node */
+    Names names;    /* bound so far: Val */
     bool returned;
     Val result;
-    int depth;
 } Env;
-
-typedef struct {
-    const Decl *decl;
-    Graph *g;
-    const char *text; /* printed without its name */
-} LayerInstance;
 
 typedef struct {
     Arena *a;
@@ -66,14 +54,16 @@ typedef struct {
     const char *arch;
     Diags *d;
     Module *m;
-    Binding *param; /* model params met so far */
-    int n_params, cap_params;
-    LayerInstance *layer;
-    int n_layers, cap_layers;
+    Names params;  /* met so far: Val */
+    Names layers;  /* text -> Graph; a layer's name counts its graphs */
     const char *hint; /* name for the value of the expression in hand */
     const Ident *hints; /* names for the items of a tuple, NULL if none */
-    int64_t steps;    /* loops and calls so far: hostile texts end */
+    int64_t steps; /* work so far, in expressions: hostile texts end */
+    int depth;     /* of expressions in expressions, calls included */
 } Lower;
+
+/* Counts work and refuses a text that does too much. */
+Err *lower_step(Lower *l, Span at, int64_t cost) MUST_USE;
 
 /* A diagnostic at `at`; returns the error that stops lowering. */
 Err *lower_fail(Lower *l, Span at, const char *fmt, ...)
@@ -85,6 +75,9 @@ Err *lower_int(Lower *l, Env *env, const Expr *e, int64_t *out) MUST_USE;
 Err *lower_bool(Lower *l, Env *env, const Expr *e, bool *out) MUST_USE;
 Err *lower_float(Lower *l, Env *env, const Expr *e, double *out) MUST_USE;
 Err *lower_dims(Lower *l, Env *env, Expr *const *e, int n, Dim *out) MUST_USE;
+/* A float, or an int that is not T, R or C: those are no numbers yet. */
+bool lower_is_number(const Val *v);
+double lower_number(const Val *v);
 /* The graph value of a tensor, weight or number. */
 Err *lower_tensor(Lower *l, Env *env, const Expr *e, Ref *out) MUST_USE;
 Err *lower_as_tensor(Lower *l, Env *env, const Val *v, Ref *out) MUST_USE;
@@ -100,7 +93,8 @@ Err *lower_builtin(Lower *l, Env *env, const Expr *call, Val *out) MUST_USE;
 /* lower.c: fns, layers, names */
 Err *lower_decl_call(Lower *l, Env *env, const Expr *call, Val *out) MUST_USE;
 Err *lower_param(Lower *l, const Decl *d, Val *out) MUST_USE;
-Val *lower_find(Env *env, const char *name);
+/* NULL if the name is not bound. */
+const Val *lower_find(const Env *env, const char *name);
 void lower_bind(Lower *l, Env *env, const char *name, const Val *v);
 
 #endif
