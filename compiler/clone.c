@@ -2,14 +2,21 @@
 
 #include <string.h>
 
+void clone_print_name(Buf *b, const char *pattern, int64_t index)
+{
+    for (const char *hole; (hole = strstr(pattern, "{i}")); pattern = hole + 3) {
+        buf_add(b, pattern, (size_t)(hole - pattern));
+        buf_printf(b, "%lld", (long long)index);
+    }
+    buf_puts(b, pattern);
+}
+
 const char *clone_name(Arena *a, const char *pattern, int64_t index)
 {
-    const char *hole = strstr(pattern, "{i}");
-    if (!hole)
+    if (!strstr(pattern, "{i}"))
         return pattern;
     Buf b = {0};
-    buf_add(&b, pattern, (size_t)(hole - pattern));
-    buf_printf(&b, "%lld%s", (long long)index, hole + 3);
+    clone_print_name(&b, pattern, index);
     const char *s = arena_strndup(a, b.data, b.n);
     buf_free(&b);
     return s;

@@ -4,7 +4,9 @@
 
 #include "compiler/graph.h"
 
-/* "blk.{i}.x" with the layer's number in it. */
+/* "blk.{i}.x" with the layer's number in it: appended to b, or as a string
+ * (the pattern itself if it holds no {i}). */
+void clone_print_name(Buf *b, const char *pattern, int64_t index);
 const char *clone_name(Arena *a, const char *pattern, int64_t index);
 /* The same graph in memory of its own. */
 Graph *clone_graph(Arena *a, const Graph *g, const char *name);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "compiler/clone.h"
 
 typedef struct {
     char *name;
@@ -91,22 +92,11 @@ void interp_reset(Interp *x)
     }
 }
 
-/* "blk.{i}.x" with the layer's number in it. */
-static void name_of(Buf *b, const char *pattern, int64_t index)
-{
-    const char *hole = strstr(pattern, "{i}");
-    buf_clear(b);
-    if (!hole)
-        buf_puts(b, pattern);
-    else
-        buf_printf(b, "%.*s%lld%s", (int)(hole - pattern), pattern,
-                   (long long)index, hole + 3);
-}
-
 /* ---- cells ---- */
 
-static void set_extents(const Frame *f, const Type *t, Cell *c)
+static Err *set_extents(const Frame *f, const Node *n, Cell *c)
 {
+    const Type *t = &n->type;
     c->dtype = t->dtype;
     c->rank = t->rank;
     c->n = 1;
@@ -114,9 +104,21 @@ static void set_extents(const Frame *f, const Type *t, Cell *c)
     for (int i = 0; i < t->rank; i++) {
         c->dim[i] =
             dim_value(t->dim[i], f->step.tokens, f->step.outputs, rows);
-        c->n *= c->dim[i];
+        if (__builtin_mul_overflow(c->n, c->dim[i], &c->n))
+            return err_new(ERR_LIMIT, "%s is too large", n->name);
     }
     c->last = t->rank ? c->dim[t->rank - 1] : 1;
+    return NULL;
+}
+
+/* Zeroed; sizes come from model texts and files, so failure is an error. */
+static Err *room(const char *name, int64_t n, size_t size, void *out)
+{
+    void *p = calloc((size_t)n + 1, size);
+    memcpy(out, &p, sizeof p);
+    return p ? NULL
+             : err_new(ERR_LIMIT, "no memory for the %lld values of %s",
+                       (long long)n, name);
 }
 
 static Err *bind_weight(const Frame *f, const char *name, Cell *c)
@@ -126,11 +128,15 @@ static Err *bind_weight(const Frame *f, const char *name, Cell *c)
     if (!s && !x->weights.load)
         return err_new(ERR_INPUT, "no weights to take %s from", name);
     if (!s) {
-        s = store_add(&x->weight, name, c->n);
-        s->w = must(calloc((size_t)c->n, sizeof *s->w));
-        Err *e = x->weights.load(x->weights.ctx, name, s->w, c->n);
-        if (e)
+        float *w;
+        TRY(room(name, c->n, sizeof *w, &w));
+        Err *e = x->weights.load(x->weights.ctx, name, w, c->n);
+        if (e) {
+            free(w);
             return e;
+        }
+        s = store_add(&x->weight, name, c->n);
+        s->w = w;
     }
     if (s->n != c->n)
         return err_new(ERR_INPUT, "%s is used with two sizes", name);
@@ -139,20 +145,27 @@ static Err *bind_weight(const Frame *f, const char *name, Cell *c)
 }
 
 /* Per-token states have room for `context` rows, whatever this step sees. */
-static int64_t state_size(const Interp *x, const Cell *c, const Type *t)
+static Err *state_size(const Interp *x, const Cell *c, const Node *n,
+                       int64_t *out)
 {
-    return t->rank && t->dim[0].sym == SYM_C
-               ? c->n / (c->dim[0] ? c->dim[0] : 1) * x->context
-               : c->n;
+    const Type *t = &n->type;
+    *out = c->n;
+    if (t->rank && t->dim[0].sym == SYM_C &&
+        __builtin_mul_overflow(type_elements(t).k, x->context, out))
+        return err_new(ERR_LIMIT, "%s is too large", n->name);
+    return NULL;
 }
 
 static Err *bind_state(const Frame *f, const char *name, Cell *c)
 {
-    int64_t n = state_size(f->x, c, &f->n->type);
+    int64_t n;
+    TRY(state_size(f->x, c, f->n, &n));
     Stored *s = store_find(&f->x->state, name);
     if (!s) {
+        double *v;
+        TRY(room(name, n, sizeof *v, &v));
         s = store_add(&f->x->state, name, n);
-        s->v = must(calloc((size_t)n, sizeof *s->v));
+        s->v = v;
     }
     if (s->n != n)
         return err_new(ERR_INPUT, "state %s is used with two sizes", name);
@@ -163,7 +176,7 @@ static Err *bind_state(const Frame *f, const char *name, Cell *c)
 static Err *bind_named(const Frame *f, int64_t index, Cell *c)
 {
     Buf name = {0};
-    name_of(&name, f->n->text, index);
+    clone_print_name(&name, f->n->text, index);
     Err *e = f->n->op == OP_weight ? bind_weight(f, name.data, c)
                                    : bind_state(f, name.data, c);
     buf_free(&name);
@@ -172,25 +185,8 @@ static Err *bind_named(const Frame *f, int64_t index, Cell *c)
 
 /* ---- running ---- */
 
+/* Elementwise ops share one; sources and calls have none. */
 static EvalFn *const eval[OP_COUNT] = {
-#define OP(name, min, max, kind, attrs, expr) [OP_##name] = EVAL_##kind,
-#define EVAL_SRC NULL
-#define EVAL_VIEW NULL
-#define EVAL_EW eval_elementwise
-#define EVAL_ROW NULL
-#define EVAL_MATMUL NULL
-#define EVAL_EXPERTS NULL
-#define EVAL_ATTENTION eval_attention
-#define EVAL_CONV eval_conv
-#define EVAL_DELTA eval_delta
-#define EVAL_COMM eval_copy
-#define EVAL_CALL NULL
-#include "compiler/ops.def"
-#undef OP
-};
-
-/* Ops whose kind has no evaluator of its own. */
-static EvalFn *const eval_row[OP_COUNT] = {
     [OP_const] = eval_const,       [OP_reshape] = eval_copy,
     [OP_slice] = eval_slice,       [OP_sum] = eval_sum,
     [OP_mean] = eval_mean,         [OP_softmax] = eval_softmax,
@@ -201,8 +197,51 @@ static EvalFn *const eval_row[OP_COUNT] = {
     [OP_embed] = eval_embed,       [OP_rows] = eval_rows,
     [OP_append] = eval_append,     [OP_matmul] = eval_matmul,
     [OP_matmul_experts] = eval_matmul_experts,
-    [OP_tap] = eval_copy,
+    [OP_attention] = eval_attention,
+    [OP_causal_conv1d] = eval_conv,
+    [OP_delta_rule] = eval_delta,
+    [OP_tap] = eval_copy,          [OP_send] = eval_copy,
 };
+
+static EvalFn *evaluator(Op op)
+{
+    return op_info(op)->kind == KIND_EW ? eval_elementwise : eval[op];
+}
+
+/* Which argument holds row numbers, -1 none, and how many rows there are. */
+static int ids_of(Op op, const Cell *const *arg, int64_t *rows)
+{
+    switch ((int)op) {
+    case OP_embed:
+        *rows = arg[0]->dim[1];
+        return 1;
+    case OP_rows:
+        *rows = arg[0]->dim[0];
+        return 1;
+    case OP_take:
+        *rows = arg[0]->last;
+        return 1;
+    case OP_matmul_experts:
+        *rows = arg[1]->dim[2];
+        return 2;
+    default:
+        *rows = 0;
+        return -1;
+    }
+}
+
+/* They come from outside, or from a text that may mix up what counts what. */
+static Err *check_ids(const Node *n, const Cell *const *arg)
+{
+    int64_t rows;
+    int k = ids_of(n->op, arg, &rows);
+    for (int64_t i = 0; k >= 0 && i < arg[k]->n; i++)
+        if (!(arg[k]->v[i] >= 0 && arg[k]->v[i] < (double)rows))
+            return err_new(ERR_INPUT, "%s %%%s: no row %.0f among %lld",
+                           op_info(n->op)->name, n->name, arg[k]->v[i],
+                           (long long)rows);
+    return NULL;
+}
 
 static Err *run_graph(Interp *x, const Graph *g, InterpStep step, int64_t index,
                       const InterpValue *params, InterpValue *results);
@@ -226,7 +265,7 @@ static Err *run_node(Frame *f, int64_t index, Cell *y)
     const Node *n = f->n;
     for (int i = 0; i < n->n_args; i++)
         arg[i] = &f->cell[n->arg[i]];
-    set_extents(f, &n->type, y);
+    TRY(set_extents(f, n, y));
     if (n->op == OP_weight || n->op == OP_state)
         return bind_named(f, index, y);
     if (n->op == OP_call)
@@ -234,10 +273,11 @@ static Err *run_node(Frame *f, int64_t index, Cell *y)
     if (n->op == OP_append) { /* the result is the state itself */
         y->v = arg[1]->v;
     } else {
-        y->v = must(calloc((size_t)y->n + 1, sizeof *y->v));
+        TRY(room(n->name, y->n, sizeof *y->v, &y->v));
         y->owned = true;
     }
-    (eval[n->op] ? eval[n->op] : eval_row[n->op])(f, arg, y);
+    TRY(check_ids(n, arg));
+    evaluator(n->op)(f, arg, y);
     if (n->op == OP_tap && f->x->tap.tap)
         f->x->tap.tap(f->x->tap.ctx, n->text, n->attr[ATTR_index].i, y->v,
                       y->n);
@@ -247,8 +287,9 @@ static Err *run_node(Frame *f, int64_t index, Cell *y)
 static Err *bind_param(const Frame *f, Ref i, const InterpValue *p, Cell *c)
 {
     const Node *n = &f->g->node[i];
-    set_extents(f, &n->type, c);
-    int64_t want = n->op == OP_state ? state_size(f->x, c, &n->type) : c->n;
+    int64_t want;
+    TRY(set_extents(f, n, c));
+    TRY(state_size(f->x, c, n, &want));
     if (p->n != want)
         return err_new(ERR_INPUT, "@%s: parameter %s has %lld values, not %lld",
                        f->g->name, n->name, (long long)p->n, (long long)want);

@@ -97,6 +97,8 @@ static Err *check_text(const Graph *g, const Node *n, bool is_param)
     wants = wants || n->op == OP_call || n->op == OP_tap;
     if (wants != (n->text != NULL))
         return bad(g, n, wants ? "needs a quoted name" : "takes no quoted name");
+    if (n->text && !*n->text)
+        return bad(g, n, "the quoted name is empty");
     if (n->text && !text_is_safe(n->text))
         return bad(g, n, "the quoted name holds a forbidden character");
     return NULL;

@@ -216,3 +216,75 @@ Test(interp, refuses_what_does_not_fit)
     err_free(e);
     rig_free(&r);
 }
+
+/* Row numbers are data: none may lead outside. */
+Test(interp, checks_row_numbers)
+{
+    static const struct {
+        const char *func;
+        int n_in;
+        int64_t n[3];
+    } cases[] = {
+        {"func @f($w: f32[2,3], %i: i32[T]) {\n"
+         "  %y = embed $w, %i : f32[T,2]\n  ret %y\n}\n", 2, {6, 1}},
+        {"func @f(%x: f32[T,2], %i: i32[R]) {\n"
+         "  %y = rows %x, %i : f32[R,2]\n  ret %y\n}\n", 2, {2, 1}},
+        {"func @f(%x: f32[T,3], %i: i32[T,1]) {\n"
+         "  %y = take %x, %i : f32[T,1]\n  ret %y\n}\n", 2, {3, 1}},
+        {"func @f(%x: f32[T,2], $w: f32[2,1,3], %i: i32[T,1]) {\n"
+         "  %y = matmul_experts %x, $w, %i : f32[T,1,1]\n  ret %y\n}\n",
+         3, {2, 6, 1}},
+    };
+    static const double ids[] = {-1, 3, 1e18, 0};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+        for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+            double zero[6] = {0}, id = ids[i];
+            InterpValue in[3], out = {0, NULL};
+            Rig r = rig_new(cases[k].func, 4);
+            for (int j = 0; j < cases[k].n_in; j++)
+                in[j] = value(cases[k].n[j], zero);
+            in[cases[k].n_in - 1].v = &id;
+            Err *e = interp_run(r.x, "f", (InterpStep){1, 1, 0}, in, &out);
+            cr_assert_eq(e == NULL, id == 0, "case %d, row %g", (int)k, id);
+            cr_assert(!e || strstr(err_text(e), "no row"), "%s", err_text(e));
+            err_free(e);
+            free(out.v);
+            rig_free(&r);
+        }
+}
+
+static Err *load_once(void *ctx, const char *tensor, float *dst, int64_t n)
+{
+    int *calls = ctx;
+    if (++*calls == 1)
+        return err_new(ERR_IO, "%s cannot be read", tensor);
+    for (int64_t i = 0; i < n; i++)
+        dst[i] = 3;
+    return NULL;
+}
+
+/* A weight that could not be read is not taken for zeros the next time. */
+Test(interp, loads_again_after_an_error)
+{
+    int calls = 0;
+    Arena *a = arena_new();
+    Module *m;
+    Err *e = module_parse(a,
+                          "module t\nfunc @f(%x: f32[T,1]) {\n"
+                          "  $w = weight \"w\" : f32[1]\n"
+                          "  %y = mul %x, $w : f32[T,1]\n  ret %y\n}\n",
+                          &m);
+    cr_assert_null(e);
+    Interp *x = interp_new(m, (InterpWeights){&calls, load_once}, 4);
+    double v[] = {2};
+    InterpValue in[] = {value(1, v)}, out;
+    e = interp_run(x, "f", (InterpStep){1, 1, 0}, in, &out);
+    cr_assert_not_null(e);
+    err_free(e);
+    e = interp_run(x, "f", (InterpStep){1, 1, 0}, in, &out);
+    cr_assert_null(e);
+    expect(&out, 1, (double[]){6});
+    free(out.v);
+    interp_free(x);
+    arena_free(a);
+}
