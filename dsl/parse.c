@@ -27,11 +27,11 @@ void parse_comment(Parse *p)
 /* ---- tokens ----------------------------------------------------------- */
 
 static const struct {
-    int token;
     const char *spelling;
+    int token;
     char place;
 } keywords[] = {
-#define KEYWORD(token, spelling, place) {TOK_##token, spelling, place},
+#define KEYWORD(token, spelling, place) {spelling, TOK_##token, place},
 #include "dsl/keywords.def"
 #undef KEYWORD
 };

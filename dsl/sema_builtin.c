@@ -1,6 +1,5 @@
 /* sema_builtin.c - calls of builtins: slots and shapes by builtins.def. */
-#include <stdio.h>
-#include <stdlib.h>
+#include <assert.h>
 #include <string.h>
 
 #include "dsl/sema.h"
@@ -400,6 +399,7 @@ static bool check_list(Sema *s, Expr *e)
 
 static bool check_slot(Match *m, const Slot *slot, Expr *e)
 {
+    assert(slot->kind);
     if (memchr(slot->kind, '|', (size_t)slot->kind_n))
         return check_word(m, slot, e);
     switch (slot->kind[0]) {

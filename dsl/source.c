@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/file.h"
 
 Source *source_new(Arena *a, const EmbeddedFile *library)
@@ -90,11 +91,11 @@ Err *source_add_embedded(Source *s, const char *name, int *file)
 
 static const char *beside(const Source *s, const char *folder, const char *name)
 {
-    size_t n = strlen(folder), m = strlen(name);
-    char *path = arena_alloc(s->a, n + m + 1);
-    memcpy(path, folder, n);
-    memcpy(path + n, name, m + 1);
-    return path;
+    Buf path = {0};
+    buf_printf(&path, "%s%s", folder, name);
+    const char *copy = arena_strndup(s->a, path.data, path.n);
+    buf_free(&path);
+    return copy;
 }
 
 Err *source_use(Source *s, const char *name, int *file, int *fresh)

@@ -147,6 +147,31 @@ Test(source, use)
     arena_free(a);
 }
 
+/* A text that would take gigabytes to check is given up, and soon. */
+Test(source, memory)
+{
+    Arena *a = arena_new();
+    Buf b = {0};
+    buf_puts(&b, "param a: int = meta(\"a\")\nparam c: int = meta(\"c\")\n"
+                 "fn g(n: int");
+    for (int i = 0; i < 60; i++)
+        buf_printf(&b, ", x%d: [T, (n + a + c)*(c + n + a*n)*(n + 3)]", i);
+    buf_puts(&b, ") -> int {\nreturn 1\n}\n"
+                 "fn f(x: [T, 4]) -> int {\n");
+    for (int i = 0; i < 1300; i++) {
+        buf_puts(&b, "r = g(7");
+        for (int k = 0; k < 60; k++)
+            buf_puts(&b, ", x");
+        buf_puts(&b, ")\n");
+    }
+    buf_puts(&b, "return r\n}\n");
+    const char *found = said(a, NULL, b.data, b.n);
+    cr_assert_not_null(strstr(found, "more errors not shown"), "%s", found);
+    cr_assert_lt(arena_bytes(a), (size_t)300 << 20);
+    buf_free(&b);
+    arena_free(a);
+}
+
 static const char *nearest(const char *name, const char *const *list)
 {
     Guess g = diag_guess(name);
