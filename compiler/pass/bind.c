@@ -49,12 +49,18 @@ static bool same_types(const Graph *a, const Graph *b)
     return true;
 }
 
-static const char *variant_name(Arena *a, const char *name, int n)
+/* "foo", "foo_1".. as far as no other function has that name. */
+static const char *variant_name(const Bind *b, const char *name, int n)
 {
-    Buf b = {0};
-    buf_printf(&b, n ? "%s_%d" : "%s", name, n);
-    const char *s = arena_strndup(a, b.data, b.n);
-    buf_free(&b);
+    Buf text = {0};
+    const char *s = name;
+    while (module_find(b->out, s) || (n && module_find(b->in, s))) {
+        buf_clear(&text);
+        buf_printf(&text, "%s_%d", name, n++);
+        s = text.data;
+    }
+    s = arena_strndup(b->c->arena, s, strlen(s));
+    buf_free(&text);
     return s;
 }
 
