@@ -15,6 +15,7 @@ typedef struct {
 
 typedef struct {
     PassContext *c;
+    const Module *in;
     Module *out;
     Variant *at;
     int n, cap;
@@ -91,7 +92,7 @@ static Err *variant(Bind *b, const Graph *f, int64_t index, const char **name)
         }
         same++;
     }
-    g->name = variant_name(b->c->arena, f->name, same);
+    g->name = variant_name(b, f->name, same);
     if (same)
         pass_explain(b->c, "bind", "@%s: layer %lld has other block types: @%s",
                      f->name, (long long)index, g->name);
@@ -101,12 +102,12 @@ static Err *variant(Bind *b, const Graph *f, int64_t index, const char **name)
     return NULL;
 }
 
-static Err *bind_calls(Bind *b, const Module *m, Graph *g)
+static Err *bind_calls(Bind *b, Graph *g)
 {
     for (Ref i = 0; i < g->n_nodes; i++) {
         Node *n = &g->node[i];
         if (n->op == OP_call)
-            TRY(variant(b, module_find(m, n->text), n->attr[ATTR_index].i,
+            TRY(variant(b, module_find(b->in, n->text), n->attr[ATTR_index].i,
                         &n->text));
     }
     return NULL;
@@ -117,13 +118,13 @@ Err *pass_bind(PassContext *c, Module **m)
 {
     if (!c->model)
         return NULL;
-    Bind b = {.c = c, .out = module_new(c->arena, (*m)->name)};
+    Bind b = {.c = c, .in = *m, .out = module_new(c->arena, (*m)->name)};
     for (int i = 0; i < (*m)->n_graphs; i++) {
         if ((*m)->graph[i]->kind != GRAPH_ENTRY)
             continue;
         Graph *g = clone_graph(c->arena, (*m)->graph[i], (*m)->graph[i]->name);
         TRY(bind_types(c, g, 0));
-        TRY(bind_calls(&b, *m, g));
+        TRY(bind_calls(&b, g));
         module_append(b.out, g);
     }
     *m = b.out;
