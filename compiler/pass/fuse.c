@@ -8,7 +8,7 @@
 #include "compiler/pass/fuse_int.h"
 
 typedef struct {
-    const Units *u;
+    Units *u;
     int a, b; /* b reads a, or both stand beside each other */
 } Pair;
 
@@ -181,18 +181,24 @@ static bool rule_is_on(const Settings *s, const Rule *r)
     return on;
 }
 
+/* A hostile graph can have billions of pairs. */
+static bool is_tired(const Units *u) { return u->steps > UNITS_MAX_STEPS; }
+
 static bool try_join(Units *u, const Rule *r, int a, int b)
 {
     Pair p = {u, a, b};
+    u->steps++;
     if (a < 0 || b < 0 || a == b || u->fixed[a] || u->fixed[b] ||
-        !r->condition(&p) || !units_joinable(u, a, b))
+        is_tired(u) || !r->condition(&p) ||
+        !units_joinable(u, a, b))
         return false;
-    pass_explain(u->c, "fuse",
-                 "@%s: %s joins %%%s to %%%s: 1 launch and %.1f KiB a token "
-                 "less (%s)",
-                 u->g->name, r->name, u->g->node[u->head[b]].name,
-                 u->g->node[u->head[a]].name, units_saved(u, a, b) / 1024,
-                 r->why);
+    if (u->c->settings->explain)
+        pass_explain(u->c, "fuse",
+                     "@%s: %s joins %%%s to %%%s: 1 launch and %.1f KiB a "
+                     "token less (%s)",
+                     u->g->name, r->name, u->g->node[u->head[b]].name,
+                     u->g->node[u->head[a]].name, units_saved(u, a, b) / 1024,
+                     r->why);
     units_join(u, a, b, r->name);
     return true;
 }
@@ -211,7 +217,7 @@ static bool join_reads(Units *u, const Rule *r, Ref i)
 static bool join_beside(Units *u, const Rule *r, Ref i)
 {
     for (int k = u->user_at[i]; k < u->user_at[i + 1]; k++)
-        for (int j = u->user_at[i]; j < k; j++)
+        for (int j = u->user_at[i]; j < k && !is_tired(u); j++)
             if (try_join(u, r, u->of[u->user[j]], u->of[u->user[k]]))
                 return true;
     return false;
@@ -256,7 +262,7 @@ static bool apply_at(Units *u, const Rule *r, Ref i)
 static void apply_rule(Units *u, const Rule *r)
 {
     bool more = true;
-    while (more) {
+    while (more && !is_tired(u)) {
         more = false;
         for (Ref i = 0; i < u->g->n_nodes; i++)
             while (apply_at(u, r, i))
@@ -271,25 +277,41 @@ static void fuse_graph(PassContext *c, Graph *g, bool rows_only)
         if (rule_is_on(c->settings, &rules[i]) &&
             (!rows_only || rules[i].condition == fuse_row_chain))
             apply_rule(u, &rules[i]);
+    if (is_tired(u))
+        pass_explain(c, "fuse", "@%s: stopped looking after %d steps", g->name,
+                     UNITS_MAX_STEPS);
     units_commit(u);
 }
 
+static bool is_choice(const AttrInfo *a, const char *value)
+{
+    for (int i = 0; i < a->n_choices; i++)
+        if (strcmp(a->choice[i], value) == 0)
+            return true;
+    return false;
+}
+
 /* --set may name a rule, or `delta` (canonicalise). */
+static bool is_known(const Setting *set)
+{
+    if (strcmp(set->name, "delta") == 0)
+        return is_choice(&op_info(OP_delta_rule)->attr[ATTR_delta_form],
+                         set->value);
+    bool value = strcmp(set->value, "on") == 0 || strcmp(set->value, "off") == 0;
+    for (int r = 0; r < N_RULES; r++)
+        if (strcmp(rules[r].name, set->name) == 0)
+            return value;
+    return false;
+}
+
 static Err *check_settings(const Settings *s)
 {
-    for (int i = 0; i < s->n_sets; i++) {
-        const Setting *set = &s->set[i];
-        bool known = strcmp(set->name, "delta") == 0;
-        bool value = known || strcmp(set->value, "on") == 0 ||
-                     strcmp(set->value, "off") == 0;
-        for (int r = 0; r < N_RULES && !known; r++)
-            known = strcmp(rules[r].name, set->name) == 0;
-        if (!known || !value)
-            return err_new(ERR_INPUT, "--set %s=%s: unknown setting or value; "
+    for (int i = 0; i < s->n_sets; i++)
+        if (!is_known(&s->set[i]))
+            return err_new(ERR_USAGE, "--set %s=%s: unknown setting or value; "
                                       "fusion rules take on or off, delta "
                                       "takes auto, recurrent or chunked",
-                           set->name, set->value);
-    }
+                           s->set[i].name, s->set[i].value);
     return NULL;
 }
 

@@ -14,15 +14,28 @@ typedef struct {
     KernelClass *class; /* by unit */
     bool *fixed;        /* by unit: not a kernel */
     const char **rule;  /* by unit: what made it */
-    Ref *head, *next;   /* nodes of a unit, ascending */
+    Ref *head, *tail, *next; /* nodes of a unit, ascending */
+    int *size;               /* by unit: nodes */
     int *user_at, *user; /* node -> nodes that read it, through views too */
+    /* An order in which units could run; units_joinable() searches only what
+     * stands between two of them. */
+    int *rank, *at;  /* unit -> place, place -> unit or -1 */
+    int *seen, mark; /* by unit: the search that met it last */
+    int *stack;      /* of that search */
+    int64_t steps;   /* of all searches */
 } Units;
 
+/* Steps after which no more is joined: a second or so.  The largest models take
+ * some ten thousand. */
+enum { UNITS_MAX_STEPS = 50000000 };
+/* Nodes of a kernel: models come to ten. */
+enum { UNITS_MAX_SIZE = 64 };
+
 Units *units_new(PassContext *c, Graph *g);
-/* Whether a and b may become one launch: same device, and no third unit
- * stands between them. */
-bool units_joinable(const Units *u, int a, int b);
-/* b's nodes into a. */
+/* Whether a and b may become one launch: same device, not too large, and no
+ * third unit stands between them. */
+bool units_joinable(Units *u, int a, int b);
+/* b's nodes into a; units_joinable(u, a, b) was the last call and true. */
 void units_join(Units *u, int a, int b, const char *rule);
 /* The value behind views. */
 Ref units_root(const Units *u, Ref r);

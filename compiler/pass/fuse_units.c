@@ -39,11 +39,10 @@ static void find_users(Units *u)
 
 static void add_node(Units *u, int unit, Ref i)
 {
-    Ref *at = &u->head[unit];
-    while (*at != NO_REF)
-        at = &u->next[*at];
-    *at = i;
+    Ref *at = u->head[unit] == NO_REF ? &u->head[unit] : &u->next[u->tail[unit]];
+    *at = u->tail[unit] = i;
     u->next[i] = NO_REF;
+    u->size[unit]++;
     u->of[i] = unit;
 }
 
@@ -97,72 +96,118 @@ Units *units_new(PassContext *c, Graph *g)
     u->fixed = ARENA_ARRAY(a, bool, n);
     u->rule = ARENA_ARRAY(a, const char *, n);
     u->head = ARENA_ARRAY(a, Ref, n);
+    u->tail = ARENA_ARRAY(a, Ref, n);
     u->next = ARENA_ARRAY(a, Ref, n);
+    u->size = ARENA_ARRAY(a, int, n);
     u->user_at = ARENA_ARRAY(a, int, n + 1);
+    u->rank = ARENA_ARRAY(a, int, n);
+    u->at = ARENA_ARRAY(a, int, n);
+    u->seen = ARENA_ARRAY(a, int, n);
+    u->stack = ARENA_ARRAY(a, int, n);
     first_units(u);
     find_users(u);
-    for (Ref i = 0; i < g->n_nodes; i++)
+    for (Ref i = 0; i < g->n_nodes; i++) {
+        u->rank[i] = (int)i; /* kernels stand in one piece: in run order */
+        u->at[i] = u->head[i] != NO_REF ? (int)i : -1;
         if (u->head[i] != NO_REF)
             u->class[i] = class_of(u, (int)i);
+    }
     return u;
 }
 
 /* ---- what stands between ---- */
 
-/* Depth-first over units from `from`; true when `to` is met, except by the
- * first step. */
-static bool reaches(const Units *u, int from, int to, bool first, bool *seen)
+/* Pushes the units that read one of `unit` and stand before `last` in the
+ * order; true when one of them is `last` itself. */
+static bool visit_readers(Units *u, int unit, int last, int *n)
 {
-    for (Ref i = u->head[from]; i != NO_REF; i = u->next[i])
+    bool met = false;
+    for (Ref i = u->head[unit]; i != NO_REF; i = u->next[i]) {
+        u->steps += 1 + u->user_at[i + 1] - u->user_at[i];
         for (int k = u->user_at[i]; k < u->user_at[i + 1]; k++) {
             int next = u->of[u->user[k]];
-            if (next == from || (first && next == to))
+            met = met || next == last;
+            if (u->rank[next] >= u->rank[last] || u->seen[next] == u->mark)
                 continue;
-            if (next == to)
-                return true;
-            if (seen[next])
-                continue;
-            seen[next] = true;
-            if (reaches(u, next, to, false, seen))
-                return true;
+            u->seen[next] = u->mark;
+            u->stack[(*n)++] = next;
         }
+    }
+    return met;
+}
+
+/* Whether a third unit reads `first` and is read, on whatever way, by `last`.
+ * Marks what `first` reaches before `last`. */
+static bool stands_between(Units *u, int first, int last)
+{
+    int n = 0;
+    u->seen[first] = ++u->mark;
+    visit_readers(u, first, last, &n);
+    while (n)
+        if (visit_readers(u, u->stack[--n], last, &n))
+            return true;
     return false;
 }
 
-bool units_joinable(const Units *u, int a, int b)
+bool units_joinable(Units *u, int a, int b)
 {
     if (a == b || u->fixed[a] || u->fixed[b] ||
+        u->size[a] + u->size[b] > UNITS_MAX_SIZE ||
         u->g->node[u->head[a]].device != u->g->node[u->head[b]].device)
         return false;
-    Arena *scratch = arena_new();
-    bool *seen = ARENA_ARRAY(scratch, bool, u->g->n_nodes + 1);
-    bool apart = reaches(u, a, b, true, seen);
-    memset(seen, 0, sizeof *seen * u->g->n_nodes);
-    apart = apart || reaches(u, b, a, true, seen);
-    arena_free(scratch);
-    return !apart;
+    return u->rank[a] < u->rank[b] ? !stands_between(u, a, b)
+                                   : !stands_between(u, b, a);
+}
+
+/* One place for a and b: behind what stood between them, but before what the
+ * first of them reaches, which stands_between() has marked. */
+static void merge_places(Units *u, int a, int b)
+{
+    int from = u->rank[a] < u->rank[b] ? u->rank[a] : u->rank[b];
+    int to = u->rank[a] + u->rank[b] - from, to_place = from, n = 0;
+    for (int r = from; r <= to; r++) {
+        int unit = u->at[r];
+        u->at[r] = -1;
+        if (unit < 0 || unit == a || unit == b)
+            continue;
+        if (u->seen[unit] == u->mark) {
+            u->stack[n++] = unit;
+            continue;
+        }
+        u->rank[unit] = to_place;
+        u->at[to_place++] = unit;
+    }
+    u->rank[a] = to_place;
+    u->at[to_place++] = a;
+    for (int i = 0; i < n; i++) {
+        u->rank[u->stack[i]] = to_place;
+        u->at[to_place++] = u->stack[i];
+    }
+    u->steps += to - from;
+}
+
+/* Two ascending lists into one. */
+static void merge_nodes(Units *u, int a, int b)
+{
+    Ref p = u->head[a], q = u->head[b], *end = &u->head[a];
+    while (p != NO_REF || q != NO_REF) {
+        bool first = q == NO_REF || (p != NO_REF && p < q);
+        Ref *from = first ? &p : &q;
+        *end = u->tail[a] = *from;
+        *from = u->next[*from];
+        end = &u->next[*end];
+    }
+    *end = NO_REF;
+    u->head[b] = NO_REF;
 }
 
 void units_join(Units *u, int a, int b, const char *rule)
 {
-    Ref next;
-    for (Ref i = u->head[b]; i != NO_REF; i = next) {
-        next = u->next[i];
+    merge_places(u, a, b);
+    for (Ref i = u->head[b]; i != NO_REF; i = u->next[i])
         u->of[i] = a;
-    }
-    /* merge the two ascending lists */
-    Ref p = u->head[a], q = u->head[b], *tail = &u->head[a];
-    while (p != NO_REF || q != NO_REF) {
-        bool first = q == NO_REF || (p != NO_REF && p < q);
-        *tail = first ? p : q;
-        tail = &u->next[*tail];
-        if (first)
-            p = *tail;
-        else
-            q = *tail;
-    }
-    *tail = NO_REF;
-    u->head[b] = NO_REF;
+    merge_nodes(u, a, b);
+    u->size[a] += u->size[b];
     u->class[a] = u->class[a] == KERNEL_ROW ? u->class[b] : u->class[a];
     u->rule[a] = rule;
 }
@@ -194,6 +239,8 @@ typedef struct {
     uint32_t n;
     bool *placed;
     int *waits; /* by unit: units that must come first, with repeats */
+    int *ready; /* heap of units that wait for nothing, first node on top */
+    int n_ready;
 } Order;
 
 static void put(Order *o, Ref i)
@@ -243,6 +290,36 @@ static void put_unit(Order *o, int unit)
         }
 }
 
+static bool stands_before(const Order *o, int a, int b)
+{
+    return o->u->head[a] < o->u->head[b];
+}
+
+static void push_ready(Order *o, int unit)
+{
+    int i = o->n_ready++;
+    for (int up = (i - 1) / 2; i && stands_before(o, unit, o->ready[up]);
+         i = up, up = (i - 1) / 2)
+        o->ready[i] = o->ready[up];
+    o->ready[i] = unit;
+}
+
+static int pop_ready(Order *o)
+{
+    int top = o->ready[0], last = o->ready[--o->n_ready], i = 0;
+    for (int down = 1; down < o->n_ready; down = 2 * i + 1) {
+        if (down + 1 < o->n_ready &&
+            stands_before(o, o->ready[down + 1], o->ready[down]))
+            down++;
+        if (!stands_before(o, o->ready[down], last))
+            break;
+        o->ready[i] = o->ready[down];
+        i = down;
+    }
+    o->ready[i] = last;
+    return top;
+}
+
 static void count_waits(Order *o)
 {
     Units *u = o->u;
@@ -250,37 +327,31 @@ static void count_waits(Order *o)
         for (int k = u->user_at[i]; k < u->user_at[i + 1]; k++)
             if (u->of[i] >= 0 && u->of[u->user[k]] != u->of[i])
                 o->waits[u->of[u->user[k]]]++;
+    for (Ref i = 0; i < u->g->n_nodes; i++)
+        if (u->head[i] != NO_REF && o->waits[i] == 0)
+            push_ready(o, (int)i);
 }
 
 static void release(Order *o, int unit)
 {
     Units *u = o->u;
     for (Ref i = u->head[unit]; i != NO_REF; i = u->next[i])
-        for (int k = u->user_at[i]; k < u->user_at[i + 1]; k++)
-            if (u->of[u->user[k]] != unit)
-                o->waits[u->of[u->user[k]]]--;
+        for (int k = u->user_at[i]; k < u->user_at[i + 1]; k++) {
+            int by = u->of[u->user[k]];
+            if (by != unit && --o->waits[by] == 0)
+                push_ready(o, by);
+        }
 }
 
 /* Ready units in the order of their first nodes, so that the text stays close
  * to what the author wrote. */
 static void order_units(Order *o)
 {
-    Units *u = o->u;
-    int n = (int)u->g->n_nodes, from = 0;
-    bool *done = ARENA_ARRAY(u->c->arena, bool, n + 1);
     count_waits(o);
-    for (;;) {
-        int pick = -1;
-        while (from < n && (u->of[from] < 0 || done[u->of[from]]))
-            from++;
-        for (int i = from; i < n && pick < 0; i++)
-            if (u->of[i] >= 0 && !done[u->of[i]] && o->waits[u->of[i]] == 0)
-                pick = u->of[i];
-        if (pick < 0)
-            return;
-        done[pick] = true;
-        put_unit(o, pick);
-        release(o, pick);
+    while (o->n_ready) {
+        int unit = pop_ready(o);
+        put_unit(o, unit);
+        release(o, unit);
     }
 }
 
@@ -329,7 +400,8 @@ void units_commit(Units *u)
     Arena *a = u->c->arena;
     Order o = {u, ARENA_ARRAY(a, Ref, g->n_nodes + 1), 0,
                ARENA_ARRAY(a, bool, g->n_nodes + 1),
-               ARENA_ARRAY(a, int, g->n_nodes + 1)};
+               ARENA_ARRAY(a, int, g->n_nodes + 1),
+               ARENA_ARRAY(a, int, g->n_nodes + 1), 0};
     for (Ref i = 0; i < g->n_nodes; i++) {
         Node *n = &g->node[i];
         n->kernel = u->of[i] >= 0 && !u->fixed[u->of[i]] ? u->of[i] : -1;
