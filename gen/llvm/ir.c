@@ -247,28 +247,48 @@ LLVMValueRef l_concat(Ir *ir, LLVMValueRef a, LLVMValueRef b)
     return l_shuffle(ir, a, b, from, n);
 }
 
-LLVMValueRef l_pad(Ir *ir, LLVMValueRef v, int lanes)
+LLVMValueRef l_pad(Ir *ir, LLVMValueRef v, int lanes, double with)
 {
     int from[MAX_LANES], n = l_lanes(v);
+    LLVMValueRef rest;
     if (n == lanes)
         return v;
-    if (n == 1)
-        return LLVMBuildInsertElement(
-            ir->b, LLVMConstNull(l_vec(l_type(v), lanes)), v, l_i32(ir, 0), "");
+    if (n == 1) {
+        rest = l_like(LLVMGetUndef(l_vec(l_type(v), lanes)), with);
+        return LLVMBuildInsertElement(ir->b, rest, v, l_i32(ir, 0), "");
+    }
     for (int i = 0; i < lanes; i++)
         from[i] = i < n ? i : n;
-    return l_shuffle(ir, v, LLVMConstNull(l_type(v)), from, lanes);
+    return l_shuffle(ir, v, l_like(v, with), from, lanes);
 }
 
-LLVMValueRef l_hsum(Ir *ir, LLVMValueRef v)
+LLVMValueRef l_fold(Ir *ir, LLVMValueRef v, int lanes)
 {
-    int n = l_lanes(v), full = 1;
-    while (full < n)
+    int full = lanes;
+    while (full < l_lanes(v))
         full *= 2;
-    v = l_pad(ir, v, full);
-    for (int h = full / 2; h; h /= 2)
+    v = l_pad(ir, v, full, 0);
+    for (int h = full / 2; h >= lanes; h /= 2)
         v = l_fadd(ir, l_pick(ir, v, 0, 1, h), l_pick(ir, v, h, 1, h));
     return v;
+}
+
+LLVMValueRef l_hsum(Ir *ir, LLVMValueRef v) { return l_fold(ir, v, 1); }
+
+/* Sums of neighbours: two of a, then two of b. */
+static LLVMValueRef add_pairs(Ir *ir, LLVMValueRef a, LLVMValueRef b)
+{
+    static const int even[] = {0, 2, 4, 6}, odd[] = {1, 3, 5, 7};
+    return l_fadd(ir, l_shuffle(ir, a, b, even, 4),
+                  l_shuffle(ir, a, b, odd, 4));
+}
+
+LLVMValueRef l_hsum4(Ir *ir, const LLVMValueRef *v)
+{
+    LLVMValueRef q[4];
+    for (int i = 0; i < 4; i++)
+        q[i] = l_fold(ir, v[i], 4);
+    return add_pairs(ir, add_pairs(ir, q[0], q[1]), add_pairs(ir, q[2], q[3]));
 }
 
 /* ---- memory ---- */

@@ -199,10 +199,13 @@ LLVMValueRef l_shuffle(Ir *ir, LLVMValueRef a, LLVMValueRef b, const int *from,
                        int n);
 LLVMValueRef l_concat(Ir *ir, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef l_lane(Ir *ir, LLVMValueRef v, int i);
-/* v with zeros appended up to `lanes`. */
-LLVMValueRef l_pad(Ir *ir, LLVMValueRef v, int lanes);
-/* All lanes added in a fixed tree. */
+/* v with a constant appended up to `lanes`. */
+LLVMValueRef l_pad(Ir *ir, LLVMValueRef v, int lanes, double with);
+/* Halves added until `lanes` (a power of two) are left. */
+LLVMValueRef l_fold(Ir *ir, LLVMValueRef v, int lanes);
+/* All lanes added in a fixed tree; of four vectors at once, as four lanes. */
 LLVMValueRef l_hsum(Ir *ir, LLVMValueRef v);
+LLVMValueRef l_hsum4(Ir *ir, const LLVMValueRef *v);
 
 /* ---- memory ---- */
 
@@ -252,15 +255,17 @@ typedef void LaneBody(Ir *ir, void *ctx, LLVMValueRef i, int lanes);
 void l_lanes_for(Ir *ir, int64_t n, int width, LaneBody *body, void *ctx);
 void l_lanes_upto(Ir *ir, LLVMValueRef n, int width, LaneBody *body, void *ctx);
 
-/* A running sum or maximum over the lanes of such a loop. */
+/* A running sum or maximum over the lanes of such a loop; what is narrower than
+ * its variable counts in the first lanes. */
 typedef struct {
-    LLVMValueRef wide, one; /* variables */
+    LLVMValueRef at; /* variable */
     int lanes;
 } Acc;
 Acc l_acc(Ir *ir, int lanes, double start);
 void l_acc_add(Ir *ir, const Acc *acc, LLVMValueRef v);
 void l_acc_fma(Ir *ir, const Acc *acc, LLVMValueRef a, LLVMValueRef b);
 void l_acc_max(Ir *ir, const Acc *acc, LLVMValueRef v);
+LLVMValueRef l_acc_get(Ir *ir, const Acc *acc); /* all lanes */
 LLVMValueRef l_acc_sum(Ir *ir, const Acc *acc);
 LLVMValueRef l_acc_most(Ir *ir, const Acc *acc);
 

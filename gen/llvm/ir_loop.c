@@ -1,6 +1,7 @@
 /* Loops, branches and running sums. */
 #include "gen/llvm/ir.h"
 
+#include <math.h>
 #include <stdio.h>
 
 static LLVMBasicBlockRef new_block(const Ir *ir, const char *name,
@@ -101,66 +102,47 @@ void l_lanes_upto(Ir *ir, LLVMValueRef n, int width, LaneBody *body, void *ctx)
 
 /* ---- running sums ---- */
 
-static LLVMValueRef acc_var(Ir *ir, int lanes, double start)
-{
-    LLVMValueRef v = l_var(ir, l_vec(ir->f32, lanes), "acc");
-    l_store(ir, l_like(LLVMGetUndef(l_vec(ir->f32, lanes)), start), v);
-    return v;
-}
-
 Acc l_acc(Ir *ir, int lanes, double start)
 {
-    return (Acc){acc_var(ir, lanes, start), acc_var(ir, 1, start), lanes};
+    LLVMTypeRef t = l_vec(ir->f32, lanes);
+    Acc acc = {l_var(ir, t, "acc"), lanes};
+    l_store(ir, l_like(LLVMGetUndef(t), start), acc.at);
+    return acc;
 }
 
-/* The wide variable for whole vectors, the single one for what is left. */
-static LLVMValueRef acc_of(const Acc *acc, LLVMValueRef v)
+LLVMValueRef l_acc_get(Ir *ir, const Acc *acc)
 {
-    return l_lanes(v) == acc->lanes ? acc->wide : acc->one;
+    return l_load(ir, l_vec(ir->f32, acc->lanes), acc->at);
 }
 
 void l_acc_add(Ir *ir, const Acc *acc, LLVMValueRef v)
 {
-    LLVMValueRef p = acc_of(acc, v);
-    if (p == acc->one)
-        v = l_hsum(ir, v);
-    l_store(ir, l_fadd(ir, l_load(ir, l_type(v), p), v), p);
+    v = l_pad(ir, v, acc->lanes, 0);
+    l_store(ir, l_fadd(ir, l_acc_get(ir, acc), v), acc->at);
 }
 
 void l_acc_fma(Ir *ir, const Acc *acc, LLVMValueRef a, LLVMValueRef b)
 {
-    if (acc_of(acc, a) == acc->one) {
-        l_acc_add(ir, acc, l_fmul(ir, a, b));
-        return;
-    }
-    LLVMValueRef old = l_load(ir, l_type(a), acc->wide);
-    l_store(ir, l_fma(ir, a, b, old), acc->wide);
-}
-
-static LLVMValueRef most(Ir *ir, LLVMValueRef v)
-{
-    LLVMValueRef m = l_lane(ir, v, 0);
-    for (int i = 1; i < l_lanes(v); i++)
-        m = l_fmax(ir, l_lane(ir, v, i), m);
-    return m;
+    a = l_pad(ir, a, acc->lanes, 0);
+    b = l_pad(ir, b, acc->lanes, 0);
+    l_store(ir, l_fma(ir, a, b, l_acc_get(ir, acc)), acc->at);
 }
 
 void l_acc_max(Ir *ir, const Acc *acc, LLVMValueRef v)
 {
-    LLVMValueRef p = acc_of(acc, v);
-    if (p == acc->one)
-        v = most(ir, v);
-    l_store(ir, l_fmax(ir, v, l_load(ir, l_type(v), p)), p);
+    v = l_pad(ir, v, acc->lanes, -HUGE_VAL);
+    l_store(ir, l_fmax(ir, v, l_acc_get(ir, acc)), acc->at);
 }
 
 LLVMValueRef l_acc_sum(Ir *ir, const Acc *acc)
 {
-    LLVMValueRef wide = l_load(ir, l_vec(ir->f32, acc->lanes), acc->wide);
-    return l_fadd(ir, l_hsum(ir, wide), l_load(ir, ir->f32, acc->one));
+    return l_hsum(ir, l_acc_get(ir, acc));
 }
 
 LLVMValueRef l_acc_most(Ir *ir, const Acc *acc)
 {
-    LLVMValueRef wide = l_load(ir, l_vec(ir->f32, acc->lanes), acc->wide);
-    return l_fmax(ir, most(ir, wide), l_load(ir, ir->f32, acc->one));
+    LLVMValueRef v = l_acc_get(ir, acc), m = l_lane(ir, v, 0);
+    for (int i = 1; i < acc->lanes; i++)
+        m = l_fmax(ir, l_lane(ir, v, i), m);
+    return m;
 }

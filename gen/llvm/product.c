@@ -94,30 +94,36 @@ static LLVMValueRef out_at(Ir *ir, LLVMValueRef out, LLVMValueRef row,
     return l_index(ir, out, at, 4);
 }
 
-/* ---- one dot product at a time ---- */
+/* ---- dot products ---- */
 
-/* Weights w by the n rows that were pointed at. */
-static void dot_rows(const Product *p, LLVMValueRef w, BlockType t,
-                     LLVMValueRef out, int n)
+/* Columns w by the n rows that were pointed at. */
+static void dot_columns(const Product *p, LLVMValueRef w, BlockType t,
+                        LLVMValueRef cols, LLVMValueRef out, int n)
 {
     Ir *ir = p->e->ir;
-    LLVMValueRef x = p->rows, fn;
-    if (p->type == BT_q8a && is_float(t)) { /* the blocks are on the right */
-        LLVMValueRef side = l_at(ir, p->rows, 8 * 3 * TILE_ROWS);
-        l_store(ir, w, side);
-        w = l_load(ir, ir->ptr, x);
-        x = side;
-        fn = tile_dot(ir, BT_q8a, t, 1);
-    } else {
-        fn = tile_dot(ir, t, p->type, n);
-    }
-    LLVMValueRef args[] = {w,
-                           x,
-                           l_at(ir, p->rows, 8 * TILE_ROWS),
+    LLVMValueRef args[] = {
+        w,    p->rows, l_at(ir, p->rows, 8 * TILE_ROWS), l_int(ir, p->k),
+        cols, out,     l_int(ir, PRODUCT_COLS)};
+    l_call(ir, tile_dot(ir, t, p->type, n), args, 7);
+}
+
+/* Float columns by one row in blocks: the row takes the place of the weight. */
+static void dot_turned(const Product *p, LLVMValueRef w, BlockType t,
+                       LLVMValueRef cols, LLVMValueRef out)
+{
+    Ir *ir = p->e->ir;
+    LLVMValueRef side = l_at(ir, p->rows, 8 * 3 * TILE_ROWS);
+    Loop j = l_for(ir, "w", l_int(ir, 0), cols, 1);
+    l_store(ir, l_index(ir, w, j.i, block_bytes(t, p->k)), side);
+    LLVMValueRef args[] = {l_load(ir, ir->ptr, p->rows),
+                           side,
+                           side,
                            l_int(ir, p->k),
-                           out,
-                           l_int(ir, PRODUCT_COLS)};
-    l_call(ir, fn, args, 6);
+                           l_int(ir, 1),
+                           l_index(ir, out, j.i, 4),
+                           l_int(ir, 0)};
+    l_call(ir, tile_dot(ir, BT_q8a, t, 1), args, 7);
+    l_end(ir, &j);
 }
 
 static void dots(const Product *p, LLVMValueRef w, BlockType t,
@@ -126,10 +132,11 @@ static void dots(const Product *p, LLVMValueRef w, BlockType t,
     Ir *ir = p->e->ir;
     Loop i = l_for(ir, "x", l_int(ir, 0), p->count, n);
     point_at_rows(p, i.i, n);
-    Loop j = l_for(ir, "w", l_int(ir, 0), cols, 1);
-    LLVMValueRef row = l_index(ir, w, j.i, block_bytes(t, p->k));
-    dot_rows(p, row, t, out_at(ir, out, i.i, j.i), n);
-    l_end(ir, &j);
+    LLVMValueRef to = out_at(ir, out, i.i, l_int(ir, 0));
+    if (p->type == BT_q8a && is_float(t))
+        dot_turned(p, w, t, cols, to);
+    else
+        dot_columns(p, w, t, cols, to, n);
     l_end(ir, &i);
 }
 

@@ -189,6 +189,21 @@ static LLVMValueRef pointer_at(Ir *ir, LLVMValueRef list, int i)
     return l_load(ir, ir->ptr, l_at(ir, list, 8 * i));
 }
 
+_Static_assert(TILE_COLS == 2 && TILE_ROWS % 2 == 0, "as stored");
+
+/* Two rows of two sums each. */
+static void store_sums(Ir *ir, const Block *t, int r, LLVMValueRef out,
+                       LLVMValueRef stride)
+{
+    LLVMValueRef v[4];
+    for (int i = 0; i < 4; i++)
+        v[i] = l_acc_get(ir, &t->acc[r + i / 2][i % 2]);
+    LLVMValueRef sums = l_hsum4(ir, v);
+    for (int i = 0; i < 2; i++)
+        l_store(ir, l_pick(ir, sums, 2 * i, 1, 2),
+                l_index(ir, out, l_muli(ir, stride, r + i), 4));
+}
+
 LLVMValueRef tile_block(Ir *ir)
 {
     bool is_new;
@@ -206,12 +221,8 @@ LLVMValueRef tile_block(Ir *ir)
             t.acc[r][c] = l_acc(ir, ir->lanes, 0);
     }
     l_lanes_upto(ir, l_param(ir, 2, "n"), ir->lanes, block_lanes, &t);
-    LLVMValueRef stride = l_param(ir, 4, "stride"), at;
-    for (int r = 0; r < TILE_ROWS; r++) {
-        at = l_index(ir, l_param(ir, 3, "out"), l_muli(ir, stride, r), 4);
-        for (int c = 0; c < TILE_COLS; c++)
-            l_store(ir, l_acc_sum(ir, &t.acc[r][c]), l_at(ir, at, 4 * c));
-    }
+    for (int r = 0; r < TILE_ROWS; r += 2)
+        store_sums(ir, &t, r, l_param(ir, 3, "out"), l_param(ir, 4, "stride"));
     return finish(ir, back);
 }
 

@@ -4,8 +4,9 @@
  * values and are whole blocks; only FLOAT types take any n.  Signatures:
  *
  *   decoder   (src, n, float *dst)          exactly as block_decode()
- *   dot       (w, const void *const *x, const float *const *sums, n,
- *              float *out, stride)          out[i * stride] = w . x[i]
+ *   dot       (w, const void *const *x, const float *const *sums, n, cols,
+ *              float *out, stride)          out[i * stride + j] = w_j . x[i],
+ *                                           w_j one after the other from w on
  *   block     (const float *const *w, const float *const *x, n,
  *              float *out, stride)          out[i * stride + j] = w[j] . x[i]
  *   gather    (const float *const *coef, step, const float *b, pitch, depth,

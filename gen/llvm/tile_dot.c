@@ -7,9 +7,20 @@
 typedef struct {
     BlockType wt, xt;
     int rows;
-    LLVMValueRef w, n, out, stride;
+    LLVMValueRef w; /* the column at hand */
+    LLVMValueRef n, out, stride;
     LLVMValueRef x[TILE_ROWS], sums[TILE_ROWS];
 } Dot;
+
+/* out[row] for the column at hand: all lanes of v, less those of `less`. */
+static void store_sum(Ir *ir, const Dot *d, int row, LLVMValueRef v,
+                      LLVMValueRef less)
+{
+    if (less)
+        v = l_fsub(ir, l_fold(ir, v, 4), l_fold(ir, less, 4));
+    l_store(ir, l_hsum(ir, v),
+            l_index(ir, d->out, l_muli(ir, d->stride, row), 4));
+}
 
 /* ---- float weights ---- */
 
@@ -31,50 +42,30 @@ static void float_dot(Ir *ir, const Dot *d)
     int width = 4 * ir->lanes;
     FloatDot f = {d, l_acc(ir, width, 0)};
     l_lanes_upto(ir, d->n, width, float_lanes, &f);
-    l_store(ir, l_acc_sum(ir, &f.acc), d->out);
+    store_sum(ir, d, 0, l_acc_get(ir, &f.acc), NULL);
 }
 
 /* ---- offsets: - min . sums of x ---- */
 
-typedef struct {
-    LLVMValueRef wide, one; /* variables: <16 x f32>, f32 */
-} Mins;
-
-static Mins mins_new(Ir *ir)
-{
-    Acc a = l_acc(ir, 16, 0);
-    return (Mins){a.wide, a.one};
-}
-
 /* All offsets of a block whose head has them side by side: 16, or 8 that count
  * twice. */
-static void add_head_mins(Ir *ir, const Mins *m, LLVMValueRef min,
+static void add_head_mins(Ir *ir, const Acc *mins, LLVMValueRef min,
                           LLVMValueRef sums)
 {
     int twice[16];
-    LLVMTypeRef t = l_vec(ir->f32, 16);
     for (int i = 0; i < 16; i++)
         twice[i] = i / 2;
     if (l_lanes(min) == 8)
         min = l_shuffle(ir, min, NULL, twice, 16);
-    l_store(ir, l_fma(ir, min, l_load(ir, t, sums), l_load(ir, t, m->wide)),
-            m->wide);
+    l_acc_fma(ir, mins, min, l_load(ir, l_vec(ir->f32, 16), sums));
 }
 
-static void add_group_mins(Ir *ir, const Mins *m, const Group *g,
+static void add_group_mins(Ir *ir, const Acc *mins, const Group *g,
                            LLVMValueRef sums)
 {
-    LLVMValueRef a = l_load(ir, ir->f32, sums), old;
-    LLVMValueRef b = l_load(ir, ir->f32, l_at(ir, sums, 4));
-    a = l_fma(ir, g->min[0], a, l_fmul(ir, g->min[1], b));
-    old = l_load(ir, ir->f32, m->one);
-    l_store(ir, l_fadd(ir, old, a), m->one);
-}
-
-static LLVMValueRef mins_sum(Ir *ir, const Mins *m)
-{
-    Acc a = {m->wide, m->one, 16};
-    return l_acc_sum(ir, &a);
+    for (int i = 0; i < 2; i++)
+        l_acc_fma(ir, mins, g->min[i],
+                  l_load(ir, ir->f32, l_at(ir, sums, 4 * i)));
 }
 
 /* ---- blocks by floats ---- */
@@ -82,8 +73,7 @@ static LLVMValueRef mins_sum(Ir *ir, const Mins *m)
 /* Two running sums, one for each half of a group. */
 typedef struct {
     const Dot *d;
-    LLVMValueRef acc[2];
-    Mins mins;
+    Acc acc[2], mins;
 } BlockDot;
 
 /* sum of code * x over lanes [from, to) of a group, `lanes` at a time */
@@ -99,13 +89,6 @@ static LLVMValueRef code_dot(Ir *ir, LLVMValueRef code, LLVMValueRef x,
     return sum;
 }
 
-static void add_scaled(Ir *ir, LLVMValueRef acc, LLVMValueRef scale,
-                       LLVMValueRef v)
-{
-    LLVMValueRef old = l_load(ir, l_type(v), acc);
-    l_store(ir, l_fma(ir, l_splat(ir, scale, ir->lanes), v, old), acc);
-}
-
 /* The scale multiplies what its 16 or 32 products sum up to. */
 static void float_group(Ir *ir, const BlockDot *b, const Group *v,
                         LLVMValueRef at)
@@ -113,12 +96,13 @@ static void float_group(Ir *ir, const BlockDot *b, const Group *v,
     LLVMValueRef x = l_load_f32(ir, b->d->xt, at, 32);
     LLVMValueRef code = decode_codes(ir, v);
     if (v->scale[0] == v->scale[1]) {
-        add_scaled(ir, b->acc[0], v->scale[0], code_dot(ir, code, x, 0, 32));
+        l_acc_fma(ir, &b->acc[0], l_splat(ir, v->scale[0], ir->lanes),
+                  code_dot(ir, code, x, 0, 32));
         return;
     }
     for (int i = 0; i < 2; i++)
-        add_scaled(ir, b->acc[i], v->scale[i],
-                   code_dot(ir, code, x, 16 * i, 16 * i + 16));
+        l_acc_fma(ir, &b->acc[i], l_splat(ir, v->scale[i], ir->lanes),
+                  code_dot(ir, code, x, 16 * i, 16 * i + 16));
 }
 
 static void float_block(Ir *ir, const BlockDot *b, LLVMValueRef first)
@@ -140,16 +124,15 @@ static void float_block(Ir *ir, const BlockDot *b, LLVMValueRef first)
 
 static void block_float_dot(Ir *ir, const Dot *d)
 {
-    Acc acc[2] = {l_acc(ir, ir->lanes, 0), l_acc(ir, ir->lanes, 0)};
-    BlockDot b = {d, {acc[0].wide, acc[1].wide}, mins_new(ir)};
+    BlockDot b = {d,
+                  {l_acc(ir, ir->lanes, 0), l_acc(ir, ir->lanes, 0)},
+                  l_acc(ir, 16, 0)};
     Loop l = l_for(ir, "block", l_int(ir, 0), d->n, block_info[d->wt].elems);
     float_block(ir, &b, l.i);
     l_end(ir, &l);
     LLVMValueRef sum =
-        l_fadd(ir, l_acc_sum(ir, &acc[0]), l_acc_sum(ir, &acc[1]));
-    if (d->sums[0])
-        sum = l_fsub(ir, sum, mins_sum(ir, &b.mins));
-    l_store(ir, sum, d->out);
+        l_fadd(ir, l_acc_get(ir, &b.acc[0]), l_acc_get(ir, &b.acc[1]));
+    store_sum(ir, d, 0, sum, d->sums[0] ? l_acc_get(ir, &b.mins) : NULL);
 }
 
 /* ---- blocks by q8a, in integers ---- */
@@ -226,21 +209,18 @@ static LLVMValueRef scales8(Ir *ir, const Group *g, LLVMValueRef dx)
 
 typedef struct {
     const Dot *d; /* x and sums stand at the block at hand */
-    Acc acc[TILE_ROWS];
-    Mins mins[TILE_ROWS];
+    Acc acc[TILE_ROWS], mins[TILE_ROWS];
 } IntDot;
 
 static void int_group(Ir *ir, const IntDot *b, const Group *v, int g)
 {
     Codes c = codes_of(ir, decode_of(b->d->wt), v->code);
-    LLVMValueRef x, dx, isum, old;
+    LLVMValueRef x, dx, isum;
     for (int r = 0; r < b->d->rows; r++) {
         x = l_at(ir, b->d->x[r], g * block_info[BT_q8a].bytes);
         dx = l_load(ir, ir->f32, l_at(ir, x, 32));
         isum = int_dot32(ir, &c, l_load(ir, l_vec(ir->i8, 32), x));
-        old = l_load(ir, l_vec(ir->f32, 8), b->acc[r].wide);
-        l_store(ir, l_fma(ir, l_to_f32(ir, isum), scales8(ir, v, dx), old),
-                b->acc[r].wide);
+        l_acc_fma(ir, &b->acc[r], l_to_f32(ir, isum), scales8(ir, v, dx));
     }
 }
 
@@ -279,28 +259,33 @@ static void block_int_dot(Ir *ir, const Dot *d)
     IntDot b = {.d = d};
     for (int r = 0; r < d->rows; r++) {
         b.acc[r] = l_acc(ir, 8, 0);
-        b.mins[r] = mins_new(ir);
+        b.mins[r] = l_acc(ir, 16, 0);
     }
     Loop l = l_for(ir, "block", l_int(ir, 0), d->n, block_info[d->wt].elems);
     int_block(ir, &b, l.i);
     l_end(ir, &l);
-    for (int r = 0; r < d->rows; r++) {
-        LLVMValueRef to = l_muli(ir, d->stride, r);
-        LLVMValueRef sum = l_acc_sum(ir, &b.acc[r]);
-        if (d->sums[r])
-            sum = l_fsub(ir, sum, mins_sum(ir, &b.mins[r]));
-        l_store(ir, sum, l_index(ir, d->out, to, 4));
-    }
+    for (int r = 0; r < d->rows; r++)
+        store_sum(ir, d, r, l_acc_get(ir, &b.acc[r]),
+                  d->sums[r] ? l_acc_get(ir, &b.mins[r]) : NULL);
 }
 
 /* ---- */
 
 bool tile_needs_sums(BlockType w) { return decode_of(w)->has_min; }
 
+static void dot_column(Ir *ir, const Dot *d)
+{
+    if (!decode_of(d->wt)->group)
+        float_dot(ir, d);
+    else if (d->xt == BT_q8a)
+        block_int_dot(ir, d);
+    else
+        block_float_dot(ir, d);
+}
+
 static Dot dot_params(Ir *ir, BlockType w, BlockType x, int rows)
 {
     Dot d = {.wt = w, .xt = x, .rows = rows};
-    d.w = l_param(ir, 0, "w");
     for (int r = 0; r < rows; r++) {
         LLVMValueRef list = l_param(ir, 1, "x");
         d.x[r] = l_load(ir, ir->ptr, l_at(ir, list, 8 * r));
@@ -309,8 +294,7 @@ static Dot dot_params(Ir *ir, BlockType w, BlockType x, int rows)
             d.sums[r] = l_load(ir, ir->ptr, l_at(ir, list, 8 * r));
     }
     d.n = l_param(ir, 3, "n");
-    d.out = l_param(ir, 4, "out");
-    d.stride = l_param(ir, 5, "stride");
+    d.stride = l_param(ir, 6, "stride");
     return d;
 }
 
@@ -320,20 +304,19 @@ LLVMValueRef tile_dot(Ir *ir, BlockType w, BlockType x, int rows)
     bool is_new;
     snprintf(name, sizeof name, "dot.%s.%s.%d", block_info[w].name,
              block_info[x].name, rows);
-    LLVMTypeRef params[] = {ir->ptr, ir->ptr, ir->ptr,
+    LLVMTypeRef params[] = {ir->ptr, ir->ptr, ir->ptr, ir->i64,
                             ir->i64, ir->ptr, ir->i64};
-    LLVMTypeRef type = l_fn_type(ir->none, params, 6);
+    LLVMTypeRef type = l_fn_type(ir->none, params, 7);
     LLVMValueRef fn = l_helper(ir, name, type, &is_new);
     if (!is_new)
         return fn;
     IrPlace back = l_fn_begin(ir, fn);
     Dot d = dot_params(ir, w, x, rows);
-    if (!decode_of(w)->group)
-        float_dot(ir, &d);
-    else if (x == BT_q8a)
-        block_int_dot(ir, &d);
-    else
-        block_float_dot(ir, &d);
+    Loop l = l_for(ir, "column", l_int(ir, 0), l_param(ir, 4, "cols"), 1);
+    d.w = l_elem(ir, l_param(ir, 0, "w"), w, l_mul(ir, l.i, d.n));
+    d.out = l_index(ir, l_param(ir, 5, "out"), l.i, 4);
+    dot_column(ir, &d);
+    l_end(ir, &l);
     LLVMBuildRetVoid(ir->b);
     l_fn_end(ir, back);
     return fn;
