@@ -18,7 +18,7 @@ Head decode_head(Ir *ir, BlockType t, LLVMValueRef p, bool wide)
 {
     Head h = {.p = p, .wide = wide};
     if (decoders[t]->d_at >= 0)
-        h.d = half_at(ir, p, decoders[t]->d_at);
+        h.d = decode_half(ir, p, decoders[t]->d_at);
     if (decoders[t]->head)
         decoders[t]->head(ir, &h);
     return h;
@@ -47,55 +47,55 @@ LLVMValueRef decode_values(Ir *ir, const Group *g)
 
 /* ---- for the type files ---- */
 
-Group group_same(LLVMValueRef code, LLVMValueRef scale)
+Group decode_group(LLVMValueRef code, LLVMValueRef scale)
 {
     return (Group){code, {scale, scale}, {NULL, NULL}};
 }
 
-LLVMValueRef bytes_at(Ir *ir, LLVMValueRef p, int offset, int n)
+LLVMValueRef decode_bytes(Ir *ir, LLVMValueRef p, int offset, int n)
 {
     return l_load(ir, l_vec(ir->i8, n), l_at(ir, p, offset));
 }
 
-LLVMValueRef fields_at(Ir *ir, const Head *h, int offset, int n)
+LLVMValueRef decode_fields(Ir *ir, const Head *h, int offset, int n)
 {
-    LLVMValueRef v = bytes_at(ir, h->p, offset, n);
+    LLVMValueRef v = decode_bytes(ir, h->p, offset, n);
     return h->wide ? l_zext(ir, v, ir->i32) : v;
 }
 
-LLVMValueRef u8_at(Ir *ir, LLVMValueRef p, int offset)
+LLVMValueRef decode_u8(Ir *ir, LLVMValueRef p, int offset)
 {
     return l_zext(ir, l_load(ir, ir->i8, l_at(ir, p, offset)), ir->i32);
 }
 
-LLVMValueRef u16_at(Ir *ir, LLVMValueRef p, int offset)
+LLVMValueRef decode_u16(Ir *ir, LLVMValueRef p, int offset)
 {
     return l_zext(ir, l_load(ir, ir->i16, l_at(ir, p, offset)), ir->i32);
 }
 
-LLVMValueRef u32_at(Ir *ir, LLVMValueRef p, int offset)
+LLVMValueRef decode_u32(Ir *ir, LLVMValueRef p, int offset)
 {
     return l_load(ir, ir->i32, l_at(ir, p, offset));
 }
 
-LLVMValueRef half_at(Ir *ir, LLVMValueRef p, int offset)
+LLVMValueRef decode_half(Ir *ir, LLVMValueRef p, int offset)
 {
     return l_load_f32(ir, BT_f16, l_at(ir, p, offset), 1);
 }
 
-LLVMValueRef half_bits(Ir *ir, LLVMValueRef bits)
+LLVMValueRef decode_half_bits(Ir *ir, LLVMValueRef bits)
 {
     LLVMValueRef at = l_var(ir, ir->i16, "half");
     l_store(ir, bits, at);
     return l_load_f32(ir, BT_f16, at, 1);
 }
 
-LLVMValueRef nibbles32(Ir *ir, LLVMValueRef qs)
+LLVMValueRef decode_nibbles(Ir *ir, LLVMValueRef qs)
 {
     return l_concat(ir, l_andi(ir, qs, 15), l_shri(ir, qs, 4));
 }
 
-LLVMValueRef bit_mask(Ir *ir, LLVMValueRef word)
+LLVMValueRef decode_mask(Ir *ir, LLVMValueRef word)
 {
     int from[32];
     int64_t bit[32];
@@ -118,7 +118,7 @@ static LLVMValueRef shuffle_bytes(Ir *ir, LLVMValueRef table, LLVMValueRef i)
     return l_intrinsic(ir, name, NULL, args, 2);
 }
 
-LLVMValueRef lookup16(Ir *ir, const int8_t *table, LLVMValueRef index)
+LLVMValueRef decode_lookup(Ir *ir, const int8_t *table, LLVMValueRef index)
 {
     int64_t v[32];
     for (int i = 0; i < 32; i++)
@@ -130,7 +130,7 @@ LLVMValueRef lookup16(Ir *ir, const int8_t *table, LLVMValueRef index)
                     shuffle_bytes(ir, t, l_pick(ir, index, 16, 1, 16)));
 }
 
-LLVMValueRef times(Ir *ir, LLVMValueRef d, LLVMValueRef i)
+LLVMValueRef decode_times(Ir *ir, LLVMValueRef d, LLVMValueRef i)
 {
     return l_fmul(ir, d, l_to_f32(ir, i));
 }

@@ -48,24 +48,24 @@ LLVMValueRef decode_values(Ir *ir, const Group *g);
 
 /* ---- for the type files ---- */
 
-Group group_same(LLVMValueRef code, LLVMValueRef scale);
+Group decode_group(LLVMValueRef code, LLVMValueRef scale);
 /* <n x i8> at p + offset */
-LLVMValueRef bytes_at(Ir *ir, LLVMValueRef p, int offset, int n);
+LLVMValueRef decode_bytes(Ir *ir, LLVMValueRef p, int offset, int n);
 /* The same of the block, as i32 lanes if it is read wide. */
-LLVMValueRef fields_at(Ir *ir, const Head *h, int offset, int n);
-LLVMValueRef u8_at(Ir *ir, LLVMValueRef p, int offset);  /* as i32 */
-LLVMValueRef u16_at(Ir *ir, LLVMValueRef p, int offset); /* as i32 */
-LLVMValueRef u32_at(Ir *ir, LLVMValueRef p, int offset);
-LLVMValueRef half_at(Ir *ir, LLVMValueRef p, int offset); /* as f32 */
-LLVMValueRef half_bits(Ir *ir, LLVMValueRef bits);        /* i16 as f32 */
+LLVMValueRef decode_fields(Ir *ir, const Head *h, int offset, int n);
+LLVMValueRef decode_u8(Ir *ir, LLVMValueRef p, int offset);  /* as i32 */
+LLVMValueRef decode_u16(Ir *ir, LLVMValueRef p, int offset); /* as i32 */
+LLVMValueRef decode_u32(Ir *ir, LLVMValueRef p, int offset);
+LLVMValueRef decode_half(Ir *ir, LLVMValueRef p, int offset); /* as f32 */
+LLVMValueRef decode_half_bits(Ir *ir, LLVMValueRef bits);     /* i16 as f32 */
 /* Low nibbles of 16 bytes, then their high nibbles. */
-LLVMValueRef nibbles32(Ir *ir, LLVMValueRef qs);
+LLVMValueRef decode_nibbles(Ir *ir, LLVMValueRef qs);
 /* <32 x i1>: bit i of a word. */
-LLVMValueRef bit_mask(Ir *ir, LLVMValueRef word);
+LLVMValueRef decode_mask(Ir *ir, LLVMValueRef word);
 /* table[index], 16 entries, index < 16 */
-LLVMValueRef lookup16(Ir *ir, const int8_t *table, LLVMValueRef index);
+LLVMValueRef decode_lookup(Ir *ir, const int8_t *table, LLVMValueRef index);
 /* f32(i32) * d */
-LLVMValueRef times(Ir *ir, LLVMValueRef d, LLVMValueRef i);
+LLVMValueRef decode_times(Ir *ir, LLVMValueRef d, LLVMValueRef i);
 
 #define BLOCK(name, id, elems, bytes, kind) DECODE_##kind(name)
 #define DECODE_FLOAT(name)

@@ -7,22 +7,22 @@
 static Group group_q4_0(Ir *ir, const Head *h, int g)
 {
     (void)g;
-    LLVMValueRef q = nibbles32(ir, fields_at(ir, h, 2, 16));
-    return group_same(l_addi(ir, q, -8), h->d);
+    LLVMValueRef q = decode_nibbles(ir, decode_fields(ir, h, 2, 16));
+    return decode_group(l_addi(ir, q, -8), h->d);
 }
 const Decoder decoder_q4_0 = {.group = group_q4_0};
 
 /* y = d q + m is d q - (-m). */
 static Group with_offset(Ir *ir, LLVMValueRef q, const Head *h)
 {
-    LLVMValueRef m = LLVMBuildFNeg(ir->b, half_at(ir, h->p, 2), "min");
+    LLVMValueRef m = LLVMBuildFNeg(ir->b, decode_half(ir, h->p, 2), "min");
     return (Group){q, {h->d, h->d}, {m, m}};
 }
 
 static Group group_q4_1(Ir *ir, const Head *h, int g)
 {
     (void)g;
-    return with_offset(ir, nibbles32(ir, fields_at(ir, h, 4, 16)), h);
+    return with_offset(ir, decode_nibbles(ir, decode_fields(ir, h, 4, 16)), h);
 }
 const Decoder decoder_q4_1 = {
     .group = group_q4_1, .unsigned_ = true, .has_min = true};
@@ -30,16 +30,16 @@ const Decoder decoder_q4_1 = {
 /* Nibbles with a fifth bit from a word. */
 static LLVMValueRef five_bits(Ir *ir, const Head *h, int word, int qs)
 {
-    LLVMValueRef q = nibbles32(ir, fields_at(ir, h, qs, 16)), high;
-    high = l_select(ir, bit_mask(ir, u32_at(ir, h->p, word)), l_int_like(q, 16),
-                    l_int_like(q, 0));
+    LLVMValueRef q = decode_nibbles(ir, decode_fields(ir, h, qs, 16)), high;
+    high = l_select(ir, decode_mask(ir, decode_u32(ir, h->p, word)),
+                    l_int_like(q, 16), l_int_like(q, 0));
     return l_or(ir, q, high);
 }
 
 static Group group_q5_0(Ir *ir, const Head *h, int g)
 {
     (void)g;
-    return group_same(l_addi(ir, five_bits(ir, h, 2, 6), -16), h->d);
+    return decode_group(l_addi(ir, five_bits(ir, h, 2, 6), -16), h->d);
 }
 const Decoder decoder_q5_0 = {.group = group_q5_0};
 
@@ -54,7 +54,7 @@ const Decoder decoder_q5_1 = {
 static Group group_q8_0(Ir *ir, const Head *h, int g)
 {
     (void)g;
-    return group_same(bytes_at(ir, h->p, 2, 32), h->d);
+    return decode_group(decode_bytes(ir, h->p, 2, 32), h->d);
 }
 const Decoder decoder_q8_0 = {.group = group_q8_0};
 
@@ -66,25 +66,25 @@ static void head_q8a(Ir *ir, Head *h)
 static Group group_q8a(Ir *ir, const Head *h, int g)
 {
     (void)g;
-    return group_same(bytes_at(ir, h->p, 0, 32), h->d);
+    return decode_group(decode_bytes(ir, h->p, 0, 32), h->d);
 }
 const Decoder decoder_q8a = {.head = head_q8a, .group = group_q8a, .d_at = -1};
 
 static Group group_iq4_nl(Ir *ir, const Head *h, int g)
 {
     (void)g;
-    LLVMValueRef q = nibbles32(ir, bytes_at(ir, h->p, 2, 16));
-    return group_same(lookup16(ir, codebook_nl4, q), h->d);
+    LLVMValueRef q = decode_nibbles(ir, decode_bytes(ir, h->p, 2, 16));
+    return decode_group(decode_lookup(ir, codebook_nl4, q), h->d);
 }
 const Decoder decoder_iq4_nl = {.group = group_iq4_nl};
 
 /* Bit 1: d, bit 0: -d. */
 static Group group_q1_0(Ir *ir, const Head *h, int g)
 {
-    LLVMValueRef m = bit_mask(ir, u32_at(ir, h->p, 2 + 4 * g));
+    LLVMValueRef m = decode_mask(ir, decode_u32(ir, h->p, 2 + 4 * g));
     LLVMValueRef one = l_sext(ir, m, ir->i8); /* -1 or 0 */
     one = l_or(ir, l_xor(ir, one, l_int_like(one, -1)), l_int_like(one, 1));
-    return group_same(one, h->d);
+    return decode_group(one, h->d);
 }
 const Decoder decoder_q1_0 = {.group = group_q1_0};
 
@@ -97,17 +97,17 @@ static Group group_q2_0(Ir *ir, const Head *h, int g)
         from[i] = i / 4;
         shift[i] = 2 * (i % 4);
     }
-    LLVMValueRef q = bytes_at(ir, h->p, 2 + 8 * g, 8);
+    LLVMValueRef q = decode_bytes(ir, h->p, 2 + 8 * g, 8);
     q = l_shuffle(ir, q, NULL, from, 32);
     q = l_andi(ir, l_shr(ir, q, l_const_vec(ir->i8, shift, 32)), 3);
-    return group_same(l_addi(ir, q, -1), h->d);
+    return decode_group(l_addi(ir, q, -1), h->d);
 }
 const Decoder decoder_q2_0 = {.group = group_q2_0};
 
 /* 2^(e-128), subnormal for e = 0 and 1 (the codes are doubled). */
 static void head_mxfp4(Ir *ir, Head *h)
 {
-    LLVMValueRef e = u8_at(ir, h->p, 0), small, big, tiny;
+    LLVMValueRef e = decode_u8(ir, h->p, 0), small, big, tiny;
     small = l_shl(ir, l_i32(ir, 0x200000), e);
     big = l_shli(ir, l_addi(ir, e, -1), 23);
     tiny = l_icmp(ir, LLVMIntULT, e, l_i32(ir, 2));
@@ -117,8 +117,8 @@ static void head_mxfp4(Ir *ir, Head *h)
 static Group group_mxfp4(Ir *ir, const Head *h, int g)
 {
     (void)g;
-    LLVMValueRef q = nibbles32(ir, bytes_at(ir, h->p, 1, 16));
-    return group_same(lookup16(ir, codebook_e2m1, q), h->d);
+    LLVMValueRef q = decode_nibbles(ir, decode_bytes(ir, h->p, 1, 16));
+    return decode_group(decode_lookup(ir, codebook_e2m1, q), h->d);
 }
 const Decoder decoder_mxfp4 = {
     .head = head_mxfp4, .group = group_mxfp4, .d_at = -1};
@@ -146,13 +146,13 @@ static Group group_nvfp4(Ir *ir, const Head *h, int g)
 {
     int from[32];
     Group y;
-    LLVMValueRef b = bytes_at(ir, h->p, 4 + 16 * g, 16);
+    LLVMValueRef b = decode_bytes(ir, h->p, 4 + 16 * g, 16);
     for (int i = 0; i < 32; i++)
         from[i] = i / 16 * 8 + i % 8 + i / 8 % 2 * 16;
-    b = l_shuffle(ir, nibbles32(ir, b), NULL, from, 32);
-    y = group_same(lookup16(ir, codebook_e2m1, b), NULL);
+    b = l_shuffle(ir, decode_nibbles(ir, b), NULL, from, 32);
+    y = decode_group(decode_lookup(ir, codebook_e2m1, b), NULL);
     for (int i = 0; i < 2; i++) {
-        LLVMValueRef e = l_zext(ir, u8_at(ir, h->p, 2 * g + i), ir->i64);
+        LLVMValueRef e = l_zext(ir, decode_u8(ir, h->p, 2 * g + i), ir->i64);
         y.scale[i] = l_f32_at(ir, h->codes, e, 1);
     }
     return y;

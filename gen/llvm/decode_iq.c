@@ -47,7 +47,7 @@ static LLVMValueRef grid_rows(Ir *ir, LLVMValueRef table,
 static LLVMValueRef with_signs(Ir *ir, LLVMValueRef code, LLVMValueRef word)
 {
     LLVMValueRef minus = l_sub(ir, l_int_like(code, 0), code);
-    return l_select(ir, bit_mask(ir, word), minus, code);
+    return l_select(ir, decode_mask(ir, word), minus, code);
 }
 
 /* Four fields of seven sign bits to a word of 32: in each byte the eighth makes
@@ -82,7 +82,7 @@ static LLVMValueRef half_step(Ir *ir, LLVMValueRef d, LLVMValueRef s, double k)
 
 static LLVMValueRef nibble_at(Ir *ir, LLVMValueRef p, int offset, int high)
 {
-    LLVMValueRef b = u8_at(ir, p, offset);
+    LLVMValueRef b = decode_u8(ir, p, offset);
     return high ? l_shri(ir, b, 4) : l_andi(ir, b, 15);
 }
 
@@ -90,19 +90,20 @@ static LLVMValueRef nibble_at(Ir *ir, LLVMValueRef p, int offset, int high)
 
 static Group group_iq2_xxs(Ir *ir, const Head *h, int g)
 {
-    LLVMValueRef at = l_at(ir, h->p, 2 + 8 * g), a = u32_at(ir, at, 4), row[4];
+    LLVMValueRef at = l_at(ir, h->p, 2 + 8 * g), a = decode_u32(ir, at, 4),
+                 row[4];
     for (int i = 0; i < 4; i++)
-        row[i] = u8_at(ir, at, i);
+        row[i] = decode_u8(ir, at, i);
     LLVMValueRef code = grid_rows(ir, h->codes, row, 4);
-    return group_same(with_signs(ir, code, packed_signs(ir, a)),
-                      half_step(ir, h->d, l_shri(ir, a, 28), 0.25));
+    return decode_group(with_signs(ir, code, packed_signs(ir, a)),
+                        half_step(ir, h->d, l_shri(ir, a, 28), 0.25));
 }
 const Decoder decoder_iq2_xxs = {.head = head_iq2xxs, .group = group_iq2_xxs};
 
 /* A four-bit scale for each 16 values. */
 static Group iq2_scales(Ir *ir, LLVMValueRef code, const Head *h, int at)
 {
-    Group y = group_same(code, NULL);
+    Group y = decode_group(code, NULL);
     for (int i = 0; i < 2; i++)
         y.scale[i] = half_step(ir, h->d, nibble_at(ir, h->p, at, i), 0.25);
     return y;
@@ -112,7 +113,7 @@ static Group group_iq2_xs(Ir *ir, const Head *h, int g)
 {
     LLVMValueRef row[4], sign[4], code;
     for (int i = 0; i < 4; i++) {
-        LLVMValueRef q = u16_at(ir, h->p, 2 + 8 * g + 2 * i);
+        LLVMValueRef q = decode_u16(ir, h->p, 2 + 8 * g + 2 * i);
         row[i] = l_andi(ir, q, 511);
         sign[i] = l_shri(ir, q, 9);
     }
@@ -124,13 +125,13 @@ const Decoder decoder_iq2_xs = {.head = head_iq2xs, .group = group_iq2_xs};
 
 static Group group_iq2_s(Ir *ir, const Head *h, int g)
 {
-    LLVMValueRef row[4], code, high = u8_at(ir, h->p, 66 + g);
+    LLVMValueRef row[4], code, high = decode_u8(ir, h->p, 66 + g);
     for (int i = 0; i < 4; i++)
-        row[i] = l_or(ir, u8_at(ir, h->p, 2 + 4 * g + i),
+        row[i] = l_or(ir, decode_u8(ir, h->p, 2 + 4 * g + i),
                       l_shli(ir, l_andi(ir, l_shri(ir, high, 2 * i), 3), 8));
     code = grid_rows(ir, h->codes, row, 4);
-    return iq2_scales(ir, with_signs(ir, code, u32_at(ir, h->p, 34 + 4 * g)), h,
-                      74 + g);
+    return iq2_scales(
+        ir, with_signs(ir, code, decode_u32(ir, h->p, 34 + 4 * g)), h, 74 + g);
 }
 const Decoder decoder_iq2_s = {.head = head_iq2s, .group = group_iq2_s};
 
@@ -138,25 +139,26 @@ const Decoder decoder_iq2_s = {.head = head_iq2s, .group = group_iq2_s};
 
 static Group group_iq3_xxs(Ir *ir, const Head *h, int g)
 {
-    LLVMValueRef a = u32_at(ir, h->p, 66 + 4 * g), row[8], code;
+    LLVMValueRef a = decode_u32(ir, h->p, 66 + 4 * g), row[8], code;
     for (int i = 0; i < 8; i++)
-        row[i] = u8_at(ir, h->p, 2 + 8 * g + i);
+        row[i] = decode_u8(ir, h->p, 2 + 8 * g + i);
     code = grid_rows(ir, h->codes, row, 8);
-    return group_same(with_signs(ir, code, packed_signs(ir, a)),
-                      half_step(ir, h->d, l_shri(ir, a, 28), 0.5));
+    return decode_group(with_signs(ir, code, packed_signs(ir, a)),
+                        half_step(ir, h->d, l_shri(ir, a, 28), 0.5));
 }
 const Decoder decoder_iq3_xxs = {.head = head_iq3xxs, .group = group_iq3_xxs};
 
 static Group group_iq3_s(Ir *ir, const Head *h, int g)
 {
-    LLVMValueRef high = u8_at(ir, h->p, 66 + g), row[8], code, s;
+    LLVMValueRef high = decode_u8(ir, h->p, 66 + g), row[8], code, s;
     for (int i = 0; i < 8; i++)
-        row[i] = l_or(ir, u8_at(ir, h->p, 2 + 8 * g + i),
+        row[i] = l_or(ir, decode_u8(ir, h->p, 2 + 8 * g + i),
                       l_shli(ir, l_andi(ir, l_shri(ir, high, i), 1), 8));
     code = grid_rows(ir, h->codes, row, 8);
     s = nibble_at(ir, h->p, 106 + g / 2, g % 2);
-    s = times(ir, h->d, l_addi(ir, l_shli(ir, s, 1), 1));
-    return group_same(with_signs(ir, code, u32_at(ir, h->p, 74 + 4 * g)), s);
+    s = decode_times(ir, h->d, l_addi(ir, l_shli(ir, s, 1), 1));
+    return decode_group(with_signs(ir, code, decode_u32(ir, h->p, 74 + 4 * g)),
+                        s);
 }
 const Decoder decoder_iq3_s = {.head = head_iq3s, .group = group_iq3_s};
 
@@ -178,14 +180,14 @@ static LLVMValueRef grid_eighths(Ir *ir)
 /* +1, or -1 where a bit of the word (8 values a bit) is set. */
 static LLVMValueRef plus_minus(Ir *ir, LLVMValueRef word)
 {
-    LLVMValueRef m = bit_mask(ir, word), one = l_sext(ir, m, ir->i8);
+    LLVMValueRef m = decode_mask(ir, word), one = l_sext(ir, m, ir->i8);
     return l_or(ir, one, l_int_like(one, 1));
 }
 
 /* d / 8 * (2 s + 1); the division is exact. */
 static LLVMValueRef odd_scale(Ir *ir, LLVMValueRef d, LLVMValueRef s)
 {
-    s = times(ir, d, l_addi(ir, l_shli(ir, s, 1), 1));
+    s = decode_times(ir, d, l_addi(ir, l_shli(ir, s, 1), 1));
     return l_fmulc(ir, s, 0.125);
 }
 
@@ -193,16 +195,17 @@ static void head_iq1_s(Ir *ir, Head *h) { h->codes = grid_eighths(ir); }
 
 static Group group_iq1_s(Ir *ir, const Head *h, int g)
 {
-    LLVMValueRef q = u16_at(ir, h->p, 34 + 2 * g), row[4], code, minus;
+    LLVMValueRef q = decode_u16(ir, h->p, 34 + 2 * g), row[4], code, minus;
     for (int i = 0; i < 4; i++) {
         LLVMValueRef high = l_andi(ir, l_shri(ir, q, 3 * i), 7);
-        row[i] = l_or(ir, u8_at(ir, h->p, 2 + 4 * g + i), l_shli(ir, high, 8));
+        row[i] =
+            l_or(ir, decode_u8(ir, h->p, 2 + 4 * g + i), l_shli(ir, high, 8));
     }
     minus = l_sub(ir, l_i32(ir, 0), l_shri(ir, q, 15)); /* all bits or none */
     code = grid_rows(ir, h->codes, row, 4);
     code = l_add(ir, code, plus_minus(ir, minus));
     q = l_andi(ir, l_shri(ir, q, 12), 7);
-    return group_same(code, odd_scale(ir, h->d, q));
+    return decode_group(code, odd_scale(ir, h->d, q));
 }
 const Decoder decoder_iq1_s = {.head = head_iq1_s, .group = group_iq1_s};
 
@@ -211,10 +214,10 @@ static void head_iq1_m(Ir *ir, Head *h)
 {
     LLVMValueRef bits = l_i32(ir, 0);
     for (int k = 0; k < 4; k++) {
-        LLVMValueRef w = l_shri(ir, u16_at(ir, h->p, 48 + 2 * k), 12);
+        LLVMValueRef w = l_shri(ir, decode_u16(ir, h->p, 48 + 2 * k), 12);
         bits = l_or(ir, bits, l_shli(ir, w, 4 * k));
     }
-    h->d = half_bits(ir, l_trunc(ir, bits, ir->i16));
+    h->d = decode_half_bits(ir, l_trunc(ir, bits, ir->i16));
     h->codes = grid_eighths(ir);
 }
 
@@ -224,16 +227,16 @@ static Group group_iq1_m(Ir *ir, const Head *h, int g)
     LLVMValueRef row[4], minus = l_i32(ir, 0), code;
     for (int i = 0; i < 4; i++) {
         LLVMValueRef n = nibble_at(ir, h->p, 32 + 2 * g + i / 2, i % 2), all;
-        row[i] = l_or(ir, u8_at(ir, h->p, 4 * g + i),
+        row[i] = l_or(ir, decode_u8(ir, h->p, 4 * g + i),
                       l_shli(ir, l_andi(ir, n, 7), 8));
         all = l_muli(ir, l_shri(ir, n, 3), (int64_t)255 << 8 * i);
         minus = l_or(ir, minus, all);
     }
     code = grid_rows(ir, h->codes, row, 4);
-    Group y = group_same(l_add(ir, code, plus_minus(ir, minus)), NULL);
+    Group y = decode_group(l_add(ir, code, plus_minus(ir, minus)), NULL);
     for (int i = 0; i < 2; i++) {
         int S = 2 * g + i;
-        LLVMValueRef s = u16_at(ir, h->p, 48 + 2 * (S / 4));
+        LLVMValueRef s = decode_u16(ir, h->p, 48 + 2 * (S / 4));
         y.scale[i] =
             odd_scale(ir, h->d, l_andi(ir, l_shri(ir, s, 3 * (S % 4)), 7));
     }
@@ -247,9 +250,10 @@ const Decoder decoder_iq1_m = {
 static Group group_iq4_xs(Ir *ir, const Head *h, int g)
 {
     LLVMValueRef low = nibble_at(ir, h->p, 4 + g / 2, g % 2), s, q;
-    s = l_andi(ir, l_shri(ir, u16_at(ir, h->p, 2), 2 * g), 3);
+    s = l_andi(ir, l_shri(ir, decode_u16(ir, h->p, 2), 2 * g), 3);
     s = l_addi(ir, l_or(ir, low, l_shli(ir, s, 4)), -32);
-    q = nibbles32(ir, bytes_at(ir, h->p, 8 + 16 * g, 16));
-    return group_same(lookup16(ir, codebook_nl4, q), times(ir, h->d, s));
+    q = decode_nibbles(ir, decode_bytes(ir, h->p, 8 + 16 * g, 16));
+    return decode_group(decode_lookup(ir, codebook_nl4, q),
+                        decode_times(ir, h->d, s));
 }
 const Decoder decoder_iq4_xs = {.group = group_iq4_xs};

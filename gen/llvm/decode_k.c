@@ -24,7 +24,7 @@ static LLVMValueRef spread(Ir *ir, LLVMValueRef *word, int n)
 
 static LLVMValueRef scaled(Ir *ir, LLVMValueRef d, LLVMValueRef v)
 {
-    return times(ir, l_splat(ir, d, l_lanes(v)), v);
+    return decode_times(ir, l_splat(ir, d, l_lanes(v)), v);
 }
 
 /* One scale and offset for all 32 values: lane g. */
@@ -53,19 +53,19 @@ static void head_q4_k(Ir *ir, Head *h)
 {
     LLVMValueRef u[3], s[2], m[2];
     for (int i = 0; i < 3; i++)
-        u[i] = u32_at(ir, h->p, 4 + 4 * i);
+        u[i] = decode_u32(ir, h->p, 4 + 4 * i);
     s[0] = field(ir, u[0], 0, 63);
     m[0] = field(ir, u[1], 0, 63);
     s[1] = six_bits(ir, field(ir, u[2], 0, 15), field(ir, u[0], 6, 3));
     m[1] = six_bits(ir, field(ir, u[2], 4, 15), field(ir, u[1], 6, 3));
     h->scale = scaled(ir, h->d, spread(ir, s, 2));
-    h->min = scaled(ir, half_at(ir, h->p, 2), spread(ir, m, 2));
+    h->min = scaled(ir, decode_half(ir, h->p, 2), spread(ir, m, 2));
 }
 
 /* 64 values share 32 bytes. */
 static LLVMValueRef code4(Ir *ir, const Head *h, int qs, int g)
 {
-    LLVMValueRef q = fields_at(ir, h, qs + 32 * (g / 2), 32);
+    LLVMValueRef q = decode_fields(ir, h, qs + 32 * (g / 2), 32);
     return g % 2 ? l_shri(ir, q, 4) : l_andi(ir, q, 15);
 }
 
@@ -85,7 +85,7 @@ static LLVMValueRef move_bit(Ir *ir, LLVMValueRef v, int bit, int to)
 
 static Group group_q5_k(Ir *ir, const Head *h, int g)
 {
-    LLVMValueRef high = move_bit(ir, fields_at(ir, h, 16, 32), g, 4);
+    LLVMValueRef high = move_bit(ir, decode_fields(ir, h, 16, 32), g, 4);
     return with_lane(ir, l_or(ir, code4(ir, h, 48, g), high), h, g);
 }
 const Decoder decoder_q5_k = {
@@ -95,16 +95,16 @@ const Decoder decoder_q5_k = {
 
 static void head_q6_k(Ir *ir, Head *h)
 {
-    LLVMValueRef s = bytes_at(ir, h->p, 192, 16);
+    LLVMValueRef s = decode_bytes(ir, h->p, 192, 16);
     h->scale = scaled(ir, h->d, l_sext(ir, s, ir->i32));
 }
 
 static Group group_q6_k(Ir *ir, const Head *h, int g)
 {
     int n = g / 4, k = g % 4;
-    LLVMValueRef low = fields_at(ir, h, 64 * n + 32 * (k & 1), 32), high;
+    LLVMValueRef low = decode_fields(ir, h, 64 * n + 32 * (k & 1), 32), high;
     low = k / 2 ? l_shri(ir, low, 4) : l_andi(ir, low, 15);
-    high = fields_at(ir, h, 128 + 32 * n, 32);
+    high = decode_fields(ir, h, 128 + 32 * n, 32);
     high = l_andi(ir, l_shri(ir, high, 2 * k), 3);
     low = l_or(ir, low, l_shli(ir, high, 4));
     return with_lanes(ir, l_addi(ir, low, -32), h, g);
@@ -117,15 +117,15 @@ const Decoder decoder_q6_k = {
 /* 128 values share 32 bytes, 32 values a bit pair. */
 static LLVMValueRef code2(Ir *ir, const Head *h, int qs, int g)
 {
-    LLVMValueRef q = fields_at(ir, h, qs + 32 * (g / 4), 32);
+    LLVMValueRef q = decode_fields(ir, h, qs + 32 * (g / 4), 32);
     return l_andi(ir, l_shri(ir, q, 2 * (g % 4)), 3);
 }
 
 static void head_q2_k(Ir *ir, Head *h)
 {
-    LLVMValueRef s = l_zext(ir, bytes_at(ir, h->p, 0, 16), ir->i32);
+    LLVMValueRef s = l_zext(ir, decode_bytes(ir, h->p, 0, 16), ir->i32);
     h->scale = scaled(ir, h->d, l_andi(ir, s, 15));
-    h->min = scaled(ir, half_at(ir, h->p, 82), l_shri(ir, s, 4));
+    h->min = scaled(ir, decode_half(ir, h->p, 82), l_shri(ir, s, 4));
 }
 
 static Group group_q2_k(Ir *ir, const Head *h, int g)
@@ -141,9 +141,9 @@ const Decoder decoder_q2_k = {.head = head_q2_k,
 /* Sixteen scales: nibbles in 8 bytes, the two high bits in 4 more. */
 static void head_q3_k(Ir *ir, Head *h)
 {
-    LLVMValueRef low[2], high = u32_at(ir, h->p, 104), s[4], v;
+    LLVMValueRef low[2], high = decode_u32(ir, h->p, 104), s[4], v;
     for (int i = 0; i < 2; i++)
-        low[i] = u32_at(ir, h->p, 96 + 4 * i);
+        low[i] = decode_u32(ir, h->p, 96 + 4 * i);
     for (int i = 0; i < 4; i++)
         s[i] = six_bits(ir, field(ir, low[i % 2], 4 * (i / 2), 15),
                         field(ir, high, 2 * i, 3));
@@ -154,7 +154,7 @@ static void head_q3_k(Ir *ir, Head *h)
 /* A high bit that is not set takes 4 away. */
 static Group group_q3_k(Ir *ir, const Head *h, int g)
 {
-    LLVMValueRef high = move_bit(ir, fields_at(ir, h, 0, 32), g, 2);
+    LLVMValueRef high = move_bit(ir, decode_fields(ir, h, 0, 32), g, 2);
     LLVMValueRef q = l_or(ir, code2(ir, h, 32, g), high);
     return with_lanes(ir, l_addi(ir, q, -4), h, g);
 }
@@ -165,7 +165,7 @@ const Decoder decoder_q3_k = {
 
 static Group group_tq2_0(Ir *ir, const Head *h, int g)
 {
-    return group_same(l_addi(ir, code2(ir, h, 0, g), -1), h->d);
+    return decode_group(l_addi(ir, code2(ir, h, 0, g), -1), h->d);
 }
 const Decoder decoder_tq2_0 = {.group = group_tq2_0, .d_at = 64};
 
@@ -188,10 +188,10 @@ static Group group_tq1_0(Ir *ir, const Head *h, int g)
         trit_place(32 * g + i, &from[i], &digit);
         shift[i] = pow3[digit];
     }
-    LLVMValueRef b = bytes_at(ir, h->p, 0, 52), t;
+    LLVMValueRef b = decode_bytes(ir, h->p, 0, 52), t;
     b = l_shuffle(ir, b, NULL, from, 32);
     b = l_mul(ir, b, l_const_vec(ir->i8, shift, 32));
     t = l_shri(ir, l_muli(ir, l_zext(ir, b, ir->i16), 3), 8);
-    return group_same(l_addi(ir, l_trunc(ir, t, ir->i8), -1), h->d);
+    return decode_group(l_addi(ir, l_trunc(ir, t, ir->i8), -1), h->d);
 }
 const Decoder decoder_tq1_0 = {.group = group_tq1_0, .d_at = 52};
