@@ -23,7 +23,7 @@ typedef struct {
     int64_t context; /* tokens of the longest sequence */
     int64_t batch;   /* tokens of the largest step */
     int64_t outputs; /* rows of logits of the largest step */
-    int n_sets;      /* --set name=value: RULE=on|off, delta=FORM */
+    int n_sets;      /* --set=NAME=VALUE: RULE=on|off, delta=FORM */
     const Setting *set;
     FILE *explain; /* why each pass did what it did; NULL: silent */
 } Settings;
