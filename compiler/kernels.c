@@ -43,11 +43,17 @@ KernelClass kernel_class(const Graph *k)
 
 static bool is_view(const Node *n) { return op_info(n->op)->kind == KIND_VIEW; }
 
-/* The value behind views; an append is its state to everybody else. */
-static Ref root_of(const Graph *g, Ref r, int kernel)
+static Ref behind_views(const Graph *g, Ref r)
 {
     while (is_view(&g->node[r]))
         r = g->node[r].arg[0];
+    return r;
+}
+
+/* The value behind views; an append is its state to everybody else. */
+static Ref root_of(const Graph *g, Ref r, int kernel)
+{
+    r = behind_views(g, r);
     if (g->node[r].op == OP_append && g->node[r].kernel != kernel)
         return g->node[r].arg[1];
     return r;
@@ -67,46 +73,57 @@ static void add_once(Ref *list, int *n, Ref r)
     list[(*n)++] = r;
 }
 
-/* Values of the group that somebody else needs as a buffer. */
-static bool *mark_results(Arena *a, const Graph *g, int k)
+KernelCutter *kernel_cutter(Arena *a, const Graph *g)
 {
-    bool *out = ARENA_ARRAY(a, bool, g->n_nodes + 1);
-    for (Ref i = 0; i < g->n_nodes; i++) {
+    KernelCutter *c = ARENA_NEW(a, KernelCutter);
+    c->g = g;
+    c->first = ARENA_ARRAY(a, Ref, g->n_groups + 1);
+    c->wanted = ARENA_ARRAY(a, bool, g->n_nodes + 1);
+    c->map = ARENA_ARRAY(a, Ref, g->n_nodes + 1);
+    c->cut = ARENA_ARRAY(a, int, g->n_nodes + 1);
+    for (Ref i = g->n_nodes; i-- > 0;) {
         const Node *n = &g->node[i];
-        if (n->kernel == k && n->op == OP_tap)
-            out[i] = true;
-        if (n->kernel == k || is_view(n))
-            continue;
-        for (int j = 0; j < n->n_args; j++)
-            out[root_of(g, n->arg[j], k)] = true;
+        c->wanted[i] = c->wanted[i] || n->op == OP_tap;
+        if (n->kernel >= 0)
+            c->first[n->kernel] = i;
+        for (int k = 0; k < n->n_args && !is_view(n); k++) {
+            Ref root = behind_views(g, n->arg[k]);
+            if (n->kernel < 0 || g->node[root].kernel != n->kernel)
+                c->wanted[root] = true;
+        }
     }
     for (int i = 0; i < g->n_results; i++)
-        out[root_of(g, g->result[i].ref, k)] = true;
-    return out;
+        c->wanted[behind_views(g, g->result[i].ref)] = true;
+    return c;
 }
 
-static Err *find_args(Arena *a, const Graph *g, int k, KernelCut *c)
+/* The node behind the group's last. */
+static Ref group_end(const Graph *g, Ref first)
 {
-    Ref *list = ARENA_ARRAY(a, Ref, g->n_nodes + 1);
-    bool *wanted = mark_results(a, g, k);
+    Ref end = first;
+    while (end < g->n_nodes && g->node[end].kernel == g->node[first].kernel)
+        end++;
+    return end;
+}
+
+static Err *find_args(Arena *a, const KernelCutter *c, int k, KernelCut *out)
+{
+    const Graph *g = c->g;
+    Ref first = c->first[k], end = group_end(g, first);
+    Ref *list = ARENA_ARRAY(a, Ref, (end - first) * (MAX_ARGS + 1));
     int n = 0;
-    for (Ref i = 0; i < g->n_nodes; i++) {
-        const Node *node = &g->node[i];
-        if (node->kernel != k)
-            continue;
-        for (int j = 0; j < node->n_args; j++) {
-            Ref root = root_of(g, node->arg[j], k);
+    for (Ref i = first; i < end; i++)
+        for (int j = 0; j < g->node[i].n_args; j++) {
+            Ref root = root_of(g, g->node[i].arg[j], k);
             if (is_outside(g, root, k))
                 add_once(list, &n, root);
         }
-    }
-    c->n_params = n;
-    for (Ref i = 0; i < g->n_nodes; i++)
-        if (g->node[i].kernel == k && wanted[i] && g->node[i].op != OP_append &&
-            !is_view(&g->node[i]))
+    out->n_params = n;
+    for (Ref i = first; i < end; i++)
+        if (c->wanted[i] && g->node[i].op != OP_append && !is_view(&g->node[i]))
             list[n++] = i;
-    c->args = list;
-    c->n_args = n;
+    out->args = list;
+    out->n_args = n;
     return n ? NULL
              : err_new(ERR_INPUT, "@%s: kernel %s has no arguments", g->name,
                        g->group[k].name);
@@ -115,56 +132,68 @@ static Err *find_args(Arena *a, const Graph *g, int k, KernelCut *c)
 /* ---- outlining ---- */
 
 typedef struct {
-    const Graph *g;
+    KernelCutter *c;
     int kernel;
     Graph *to;
-    Ref *map;
 } Outline;
 
-static void add_param(Outline *o, Ref r)
+/* What node r became: NO_REF as long as it is not there. */
+static Ref known(const Outline *o, Ref r)
 {
-    const Node *n = &o->g->node[r];
+    return o->c->cut[r] == o->c->n_cuts ? o->c->map[r] : NO_REF;
+}
+
+static Ref remember(const Outline *o, Ref r, Ref to)
+{
+    o->c->cut[r] = o->c->n_cuts;
+    return o->c->map[r] = to;
+}
+
+static Ref add_numbered(const Outline *o, char letter, uint32_t i, Node n)
+{
     char name[16];
-    snprintf(name, sizeof name, "p%u", o->to->n_params);
+    snprintf(name, sizeof name, "%c%u", letter, i);
+    n.name = arena_strndup(o->to->arena, name, strlen(name));
+    return graph_add(o->to, n);
+}
+
+static void add_param(const Outline *o, Ref r)
+{
+    const Node *n = &o->c->g->node[r];
     Node p = {.op = n->op == OP_weight || n->op == OP_state ? n->op : OP_input,
-              .name = arena_strndup(o->to->arena, name, strlen(name)),
               .type = n->type};
-    o->map[r] = graph_add(o->to, p);
+    remember(o, r, add_numbered(o, 'p', o->to->n_params, p));
     o->to->n_params++;
 }
 
 /* Views and constants are cheap: every kernel makes its own. */
-static Ref bring(Outline *o, Ref r)
+static Ref bring(const Outline *o, Ref r)
 {
-    Node n = o->g->node[r];
-    if (o->map[r] != NO_REF)
-        return o->map[r];
+    Node n = o->c->g->node[r];
+    if (known(o, r) != NO_REF)
+        return known(o, r);
     if (n.op == OP_append && n.kernel != o->kernel)
-        return o->map[r] = bring(o, n.arg[1]);
+        return remember(o, r, bring(o, n.arg[1]));
     for (int i = 0; i < n.n_args; i++)
         n.arg[i] = bring(o, n.arg[i]);
-    char name[16];
-    snprintf(name, sizeof name, "v%u", o->to->n_nodes - o->to->n_params);
-    n.name = arena_strndup(o->to->arena, name, strlen(name));
-    o->map[r] = graph_add(o->to, n);
-    return o->map[r];
+    return remember(o, r, add_numbered(o, 'v', o->to->n_nodes - o->to->n_params, n));
 }
 
-Err *kernel_cut(Arena *a, const Graph *g, int k, const char *name,
+Err *kernel_cut(Arena *a, KernelCutter *c, int k, const char *name,
                 KernelCut *out)
 {
-    Outline o = {g, k, graph_new(a, GRAPH_FUNC, name),
-                 ARENA_ARRAY(a, Ref, g->n_nodes + 1)};
-    TRY(find_args(a, g, k, out));
-    for (Ref i = 0; i < g->n_nodes; i++)
-        o.map[i] = NO_REF;
+    const Graph *g = c->g;
+    Outline o = {c, k, graph_new(a, GRAPH_FUNC, name)};
+    c->n_cuts++;
+    TRY(find_args(a, c, k, out));
     for (int i = 0; i < out->n_params; i++)
         add_param(&o, out->args[i]);
-    for (Ref i = 0; i < g->n_nodes; i++)
-        if (g->node[i].kernel == k && !is_view(&g->node[i]))
+    Ref first = c->first[k], end = group_end(g, first);
+    for (Ref i = first; i < end; i++)
+        if (!is_view(&g->node[i]))
             bring(&o, i);
     for (int i = out->n_params; i < out->n_args; i++)
-        graph_add_result(o.to, NULL, o.map[out->args[i]]);
+        graph_add_result(o.to, NULL, known(&o, out->args[i]));
     out->fn = o.to;
     Err *e = kernel_verify(o.to);
     return e ? err_note(e, "kernel %s of @%s", g->group[k].name, g->name)
@@ -184,13 +213,6 @@ static bool is_made(const Graph *k, Ref r)
 {
     return r >= k->n_params && k->node[r].op != OP_const &&
            !is_view(&k->node[r]);
-}
-
-static Ref behind_views(const Graph *k, Ref r)
-{
-    while (is_view(&k->node[r]))
-        r = k->node[r].arg[0];
-    return r;
 }
 
 /* Row kernels: one symbol, whole rows; picked rows come from outside. */

@@ -9,7 +9,7 @@
  * VIEW and const nodes have no kernel; each kernel holds its own copies.
  *
  * What a back end must be able to compile: kernels of the classes below.  The
- * fuse pass makes no others, kernels_verify() holds it to that.
+ * fuse pass makes no others, kernel_verify() holds it to that.
  *
  *   row        ROW, EW and VIEW nodes.  All symbolic values share their leading
  *              symbol (T or R), one work item is one row: everything for row t
@@ -46,14 +46,25 @@ extern const char *const kernel_class_name[KERNEL_CLASS_COUNT];
 KernelClass kernel_class(const Graph *kernel);
 Err *kernel_verify(const Graph *kernel) MUST_USE;
 
-/* Group k of g cut out.  The arguments are nodes of g: n_params parameters,
- * then the results. */
+/* What cutting needs to know of all groups, found once.  g stays as it is. */
+typedef struct {
+    const Graph *g;
+    Ref *first;   /* by group: its first node; the others follow it */
+    bool *wanted; /* by node: read outside its group, a result or a tap */
+    int n_cuts;
+    Ref *map; /* by node: what it became in the last cut.. */
+    int *cut; /* ..if this is n_cuts */
+} KernelCutter;
+KernelCutter *kernel_cutter(Arena *a, const Graph *g);
+
+/* Group k cut out, its nodes at least one.  The arguments are nodes of g:
+ * n_params parameters, then the results. */
 typedef struct {
     Graph *fn; /* named `name`, standing in no module */
     Ref *args;
     int n_args, n_params;
 } KernelCut;
-Err *kernel_cut(Arena *a, const Graph *g, int k, const char *name,
+Err *kernel_cut(Arena *a, KernelCutter *c, int k, const char *name,
                 KernelCut *out) MUST_USE;
 
 #endif

@@ -10,24 +10,39 @@ static int64_t align_up(int64_t n)
     return (n + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN;
 }
 
-static void place_weights(Plan *p)
+/* Far from 2^63, so that sums of a few regions need no checks. */
+static const int64_t MAX_REGION = (int64_t)1 << 60;
+
+/* `bytes` at the end of a region. */
+static Err *append(int64_t *end, int64_t bytes, const char *name,
+                   int64_t *offset)
+{
+    if (bytes > MAX_REGION - *end)
+        return err_new(ERR_LIMIT, "with %s a device holds more than 2^60 bytes",
+                       name);
+    *offset = *end;
+    *end = align_up(*end + bytes);
+    return NULL;
+}
+
+static Err *place_weights(Plan *p)
 {
     for (int i = 0; i < p->n_weights; i++) {
         PlanWeight *w = &p->weight[i];
-        int64_t *end = &p->device[w->device].weights;
-        w->offset = *end;
-        *end = align_up(*end + w->bytes);
+        TRY(append(&p->device[w->device].weights, w->bytes, w->tensor,
+                   &w->offset));
     }
+    return NULL;
 }
 
-static void place_states(Plan *p)
+static Err *place_states(Plan *p)
 {
     for (int i = 0; i < p->n_states; i++) {
         PlanState *s = &p->state[i];
-        int64_t *end = &p->device[s->device].states;
-        s->offset = *end;
-        *end = align_up(*end + s->bytes);
+        TRY(append(&p->device[s->device].states, s->bytes, s->name,
+                   &s->offset));
     }
+    return NULL;
 }
 
 /* ---- scratch ---- */
@@ -63,99 +78,170 @@ static void find_lives(const PlanProgram *g, Life *life)
                 touch(&life[g->step[s].arg[k].index], s);
 }
 
-static bool overlap(Life a, Life b)
+/* The buffers of one device that live at a step, by offset. */
+typedef struct {
+    int n;
+    int *at; /* room for all buffers */
+} Live;
+
+static void drop_ended(Live *l, const Life *life, int step)
 {
-    return a.first <= b.last && b.first <= a.last;
+    int n = 0;
+    for (int i = 0; i < l->n; i++)
+        if (life[l->at[i]].last >= step)
+            l->at[n++] = l->at[i];
+    l->n = n;
 }
 
-/* Lowest offset clear of every placed buffer that lives at the same time. */
-static int64_t first_fit(const Plan *p, const Life *life, int at,
-                         const int *placed, int n_placed)
+/* The lowest gap that is large enough. */
+static Err *place_buffer(Plan *p, Live *l, int at)
 {
+    PlanBuffer *b = &p->buffer[at];
     int64_t offset = 0;
-    for (bool moved = true; moved;) {
-        moved = false;
-        for (int i = 0; i < n_placed; i++) {
-            const PlanBuffer *b = &p->buffer[placed[i]];
-            if (b->device != p->buffer[at].device ||
-                !overlap(life[placed[i]], life[at]) ||
-                b->offset >= offset + p->buffer[at].bytes ||
-                b->offset + b->bytes <= offset)
-                continue;
-            offset = align_up(b->offset + b->bytes);
-            moved = true;
-        }
+    int i = 0;
+    for (; i < l->n; i++) {
+        const PlanBuffer *x = &p->buffer[l->at[i]];
+        if (x->offset - offset >= b->bytes)
+            break;
+        offset = align_up(x->offset + x->bytes);
     }
-    return offset;
+    if (b->bytes > MAX_REGION - offset)
+        return err_new(ERR_LIMIT, "with %s a device holds more than 2^60 bytes",
+                       b->name);
+    b->offset = offset;
+    memmove(&l->at[i + 1], &l->at[i], sizeof *l->at * (size_t)(l->n - i));
+    l->at[i] = at;
+    l->n++;
+    int64_t *size = &p->device[b->device].scratch;
+    if (offset + b->bytes > *size)
+        *size = align_up(offset + b->bytes);
+    return NULL;
+}
+
+/* The program's buffers by the step that first touches them; returns how
+ * many. */
+static int sort_by_birth(const Plan *p, const PlanProgram *g, const Life *life,
+                         Arena *a, int *order)
+{
+    int *at = ARENA_ARRAY(a, int, g->n_steps + 3), n = 0;
+    for (int i = 0; i < p->n_buffers; i++)
+        if (life[i].first <= g->n_steps)
+            at[life[i].first + 2]++;
+    for (int s = 0; s < g->n_steps + 2; s++)
+        at[s + 1] += at[s];
+    for (int i = 0; i < p->n_buffers; i++)
+        if (life[i].first <= g->n_steps) {
+            order[at[life[i].first + 1]++] = i;
+            n++;
+        }
+    return n;
 }
 
 /* Programs never run at once, so they share the region. */
-static void place_scratch(Plan *p, const PlanProgram *g, Arena *a)
+static Err *place_scratch(Plan *p, const PlanProgram *g, Arena *a)
 {
     Life *life = ARENA_ARRAY(a, Life, p->n_buffers + 1);
-    int *placed = ARENA_ARRAY(a, int, p->n_buffers + 1), n = 0;
+    int *order = ARENA_ARRAY(a, int, p->n_buffers + 1);
+    Live *live = ARENA_ARRAY(a, Live, p->n_devices);
+    for (int d = 0; d < p->n_devices; d++)
+        live[d].at = ARENA_ARRAY(a, int, p->n_buffers + 1);
     for (int i = 0; i < p->n_buffers; i++)
         life[i] = (Life){INT32_MAX, -2};
     find_lives(g, life);
-    for (int step = -1; step <= g->n_steps; step++)
-        for (int i = 0; i < p->n_buffers; i++) {
-            PlanBuffer *b = &p->buffer[i];
-            if (life[i].first != step)
-                continue;
-            b->offset = first_fit(p, life, i, placed, n);
-            placed[n++] = i;
-            int64_t *size = &p->device[b->device].scratch;
-            if (b->offset + b->bytes > *size)
-                *size = align_up(b->offset + b->bytes);
-        }
+    int n = sort_by_birth(p, g, life, a, order);
+    for (int i = 0; i < n; i++) {
+        Live *l = &live[p->buffer[order[i]].device];
+        drop_ended(l, life, life[order[i]].first);
+        TRY(place_buffer(p, l, order[i]));
+    }
+    return NULL;
 }
 
 Err *memplan_assign(Plan *p)
 {
+    Err *e = NULL;
     Arena *a = arena_new();
-    place_weights(p);
-    place_states(p);
+    DO(place_weights(p));
+    DO(place_states(p));
     for (int i = 0; i < p->n_programs; i++)
-        place_scratch(p, &p->program[i], a);
+        DO(place_scratch(p, &p->program[i], a));
+    e = plan_verify(p);
+out:
     arena_free(a);
-    return plan_verify(p);
+    return e;
 }
 
 /* ---- does it fit ---- */
 
-static int64_t used(const PlanDevice *d)
+/* Bytes that device d lacks with that context; not above 0: it fits. */
+static int64_t lacks(const Plan *p, int d, int64_t context)
 {
-    return d->weights + d->states + d->scratch;
-}
-
-static int64_t row_bytes_on(const Plan *p, int device)
-{
-    int64_t n = 0;
-    for (int i = 0; i < p->n_states; i++)
-        if (p->state[i].kind == STATE_PER_TOKEN && p->state[i].device == device)
-            n += p->state[i].bytes / p->context;
-    return n;
-}
-
-/* What a person could change, with numbers. */
-static void advise(const Plan *p, int device, int64_t over, Buf *b)
-{
-    int64_t rows = row_bytes_on(p, device), total = 0, room = 0;
-    for (int i = 0; i < p->n_devices; i++) {
-        total += used(&p->device[i]);
-        room += p->device[i].capacity - p->device[i].reserve;
+    const PlanDevice *dev = &p->device[d];
+    int64_t sum = dev->weights + dev->scratch;
+    if (dev->capacity == 0)
+        return 0; /* no limit */
+    for (int i = 0; i < p->n_states; i++) {
+        const PlanState *s = &p->state[i];
+        if (s->device == d)
+            sum += align_up(s->kind == STATE_PER_TOKEN
+                                ? s->bytes / p->context * context
+                                : s->bytes);
     }
-    if (rows && over / rows + 1 < p->context)
-        buf_printf(b, "; --context=%" PRId64 " would fit",
-                   p->context - over / rows - 1);
-    else
-        buf_printf(b, "; no context is short enough");
+    return sum - (dev->capacity - dev->reserve);
+}
+
+static bool fits(const Plan *p, int64_t context)
+{
+    for (int d = 0; d < p->n_devices; d++)
+        if (lacks(p, d, context) > 0)
+            return false;
+    return true;
+}
+
+/* The longest context with which every device holds what lies there now; 0 if
+ * there is none. */
+static int64_t longest_context(const Plan *p)
+{
+    int64_t low = 0, high = p->context;
+    while (high - low > 1) {
+        int64_t mid = low + (high - low) / 2;
+        if (fits(p, mid))
+            low = mid;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+/* How many devices like these hold everything, if layers could be cut at any
+ * byte. */
+static void advise_devices(const Plan *p, Buf *b)
+{
+    int64_t total = 0, room = 0;
+    for (int i = 0; i < p->n_devices; i++) {
+        const PlanDevice *d = &p->device[i];
+        total += d->weights + d->states + d->scratch;
+        room += d->capacity - d->reserve;
+        if (d->capacity == 0)
+            return;
+    }
     int64_t each = room / p->n_devices;
     int64_t need = each > 0 ? (total + each - 1) / each : 0;
     if (need > p->n_devices)
         buf_printf(b, ", or at least %" PRId64 " such devices (%" PRId64
                       " bytes in all, %" PRId64 " there)",
                    need, total, room);
+}
+
+/* What a person could change, with numbers. */
+static void advise(const Plan *p, Buf *b)
+{
+    int64_t context = longest_context(p);
+    if (context)
+        buf_printf(b, "; --context=%" PRId64 " would fit", context);
+    else
+        buf_printf(b, "; no context is short enough");
+    advise_devices(p, b);
     buf_printf(b, ", or a smaller --kv type or a file of fewer bits");
 }
 
@@ -164,9 +250,8 @@ Err *memplan_check(const Plan *p)
     int worst = -1;
     int64_t most = 0;
     for (int i = 0; i < p->n_devices; i++) {
-        const PlanDevice *d = &p->device[i];
-        int64_t over = used(d) - (d->capacity - d->reserve);
-        if (d->capacity && over > most) {
+        int64_t over = lacks(p, i, p->context);
+        if (over > most) {
             most = over;
             worst = i;
         }
@@ -174,7 +259,7 @@ Err *memplan_check(const Plan *p)
     if (worst < 0)
         return NULL;
     Buf b = {0};
-    advise(p, worst, most, &b);
+    advise(p, &b);
     Err *e = err_new(ERR_LIMIT,
                      "does not fit: %s lacks %" PRId64 " bytes (%.2f GiB)%s",
                      p->device[worst].name, most,

@@ -7,11 +7,13 @@
 typedef struct {
     PassContext *c;
     Plan *p;
-    Module *kernels;
-    const char **text; /* by kernel: its text without its name */
+    Names *weights; /* by device: tensor -> index + 1, as stamp */
+    Names states;   /* likewise */
+    Names kernels;  /* text without its name, likewise */
     int cap_weights, cap_states, cap_buffers, cap_kernels;
     const Graph *g; /* the entry in hand */
-    int *buffer;    /* node -> buffer, -1 none yet */
+    KernelCutter *cutter;
+    int *buffer; /* node -> buffer, -1 none yet */
     PlanProgram *prog;
     int cap_steps, cap_taps;
 } Sched;
@@ -58,29 +60,42 @@ static WeightClass class_of(const char *tensor)
     return WEIGHT_other;
 }
 
+/* "blk.3." of "blk.3.ssm_out.weight"; NULL without such a part. */
+static const char *layer_of(Sched *s, const char *tensor, const char *part)
+{
+    const char *at = strstr(tensor, part);
+    return at ? arena_strndup(s->c->arena, tensor, (size_t)(at - tensor) + 1)
+              : NULL;
+}
+
 /* attn_qkv and attn_gate stand in both kinds of layer; a layer that has other
  * DeltaNet tensors is one. */
-static void mark_deltanet(Plan *p)
+static void mark_deltanet(Sched *s)
 {
+    Plan *p = s->p;
+    Names layers = {.a = s->c->arena};
     for (int i = 0; i < p->n_weights; i++) {
-        const char *name = p->weight[i].tensor, *part = strstr(name, ".ssm_");
-        for (int j = 0; part && j < p->n_weights; j++)
-            if (p->weight[j].cls == WEIGHT_attention &&
-                strncmp(p->weight[j].tensor, name,
-                        (size_t)(part - name) + 1) == 0)
-                p->weight[j].cls = WEIGHT_deltanet;
+        const char *layer = layer_of(s, p->weight[i].tensor, ".ssm_");
+        if (layer)
+            names_entry(&layers, layer)->stamp = 1;
+    }
+    for (int i = 0; i < p->n_weights; i++) {
+        PlanWeight *w = &p->weight[i];
+        const char *layer = w->cls == WEIGHT_attention
+                                ? layer_of(s, w->tensor, ".attn_")
+                                : NULL;
+        if (layer && names_entry(&layers, layer)->stamp)
+            w->cls = WEIGHT_deltanet;
     }
 }
 
 static Err *add_weight(Sched *s, const Node *n, int device, int *out)
 {
     Plan *p = s->p;
-    for (int i = 0; i < p->n_weights; i++)
-        if (p->weight[i].device == device &&
-            strcmp(p->weight[i].tensor, n->text) == 0) {
-            *out = i;
-            return NULL;
-        }
+    NameEntry *e = names_entry(&s->weights[device], n->text);
+    *out = e->stamp - 1;
+    if (e->stamp)
+        return NULL;
     PlanWeight w = {.tensor = keep(s, n->text), .type = n->type.dtype,
                     .rank = n->type.rank, .ne = {1, 1, 1, 1},
                     .cls = class_of(n->text), .device = device};
@@ -95,52 +110,78 @@ static Err *add_weight(Sched *s, const Node *n, int device, int *out)
     p->weight = room(s, p->weight, p->n_weights, &s->cap_weights, sizeof w);
     *out = p->n_weights;
     p->weight[p->n_weights++] = w;
+    e->stamp = p->n_weights;
+    return NULL;
+}
+
+/* Two entries may use one state, as the same thing and on one device. */
+static Err *check_same_state(const PlanState *a, const PlanState *b)
+{
+    if (a->device != b->device)
+        return err_new(ERR_INPUT, "state %s is used on two devices", a->name);
+    if (a->kind != b->kind || a->type != b->type || a->elems != b->elems)
+        return err_new(ERR_INPUT, "state %s is used with two shapes", a->name);
     return NULL;
 }
 
 static Err *add_state(Sched *s, const Node *n, int device, int *out)
 {
     Plan *p = s->p;
-    for (int i = 0; i < p->n_states; i++)
-        if (strcmp(p->state[i].name, n->text) == 0) {
-            *out = i;
-            return p->state[i].device == device
-                       ? NULL
-                       : err_new(ERR_INPUT, "state %s is used on two devices",
-                                 n->text);
-        }
     bool rows = n->type.rank && n->type.dim[0].sym == SYM_C;
-    PlanState t = {.name = keep(s, n->text),
+    PlanState t = {.name = n->text,
                    .kind = rows ? STATE_PER_TOKEN : STATE_FIXED,
                    .type = n->type.dtype, .elems = type_elements(&n->type).k,
                    .device = device};
+    NameEntry *e = names_entry(&s->states, n->text);
+    *out = e->stamp - 1;
+    if (e->stamp)
+        return check_same_state(&p->state[*out], &t);
     if (__builtin_mul_overflow(block_bytes(t.type, t.elems),
                                rows ? p->context : 1, &t.bytes))
         return err_new(ERR_LIMIT, "state %s is too large", n->text);
+    t.name = keep(s, n->text);
     p->state = room(s, p->state, p->n_states, &s->cap_states, sizeof t);
     *out = p->n_states;
     p->state[p->n_states++] = t;
+    e->stamp = p->n_states;
     return NULL;
 }
 
-static int add_buffer(Sched *s, Ref r)
+/* -1 bytes: too many to count. */
+static int64_t buffer_bytes(const Plan *p, const Type *t)
+{
+    int64_t largest[SYM_COUNT] = {1, p->batch, p->outputs, 0}, n;
+    Dim e = type_elements(t);
+    return __builtin_mul_overflow(e.k, largest[e.sym], &n)
+               ? -1
+               : block_bytes(t->dtype, n);
+}
+
+static Err *add_buffer(Sched *s, Ref r, int *out)
 {
     Plan *p = s->p;
     const Node *n = &s->g->node[r];
-    if (s->buffer[r] >= 0)
-        return s->buffer[r];
+    *out = s->buffer[r];
+    if (*out >= 0)
+        return NULL;
     char name[200];
     snprintf(name, sizeof name, "%.60s.%.120s", s->g->name, n->name);
     PlanBuffer b = {.name = keep(s, name), .type = n->type.dtype,
                     .rank = n->type.rank,
-                    .device = n->device < 0 ? 0 : n->device};
+                    .device = n->device < 0 ? 0 : n->device,
+                    .bytes = buffer_bytes(p, &n->type)};
+    if (b.bytes < 0)
+        return err_new(ERR_LIMIT, "%s is too large: %s for %lld tokens", name,
+                       type_text(s->g->arena, &n->type), (long long)p->batch);
+    if (b.rank == 0)
+        return err_new(ERR_INPUT, "%s is a single number: nothing to store",
+                       name);
     for (int i = 0; i < b.rank; i++)
         b.dim[i] = n->type.dim[i];
-    Dim e = type_elements(&n->type);
-    b.bytes = block_bytes(b.type, dim_value(e, p->batch, p->outputs, 0));
     p->buffer = room(s, p->buffer, p->n_buffers, &s->cap_buffers, sizeof b);
     p->buffer[p->n_buffers] = b;
-    return s->buffer[r] = p->n_buffers++;
+    *out = s->buffer[r] = p->n_buffers++;
+    return NULL;
 }
 
 static Err *make_arg(Sched *s, Ref r, int device, PlanArg *out)
@@ -154,38 +195,30 @@ static Err *make_arg(Sched *s, Ref r, int device, PlanArg *out)
         out->kind = ARG_STATE;
         return add_state(s, n, device, &out->index);
     }
-    *out = (PlanArg){ARG_BUFFER, add_buffer(s, r)};
-    return NULL;
+    out->kind = ARG_BUFFER;
+    return add_buffer(s, r, &out->index);
 }
 
 /* ---- kernels ---- */
-
-static int find_kernel(const Sched *s, const char *body)
-{
-    for (int i = 0; i < s->p->n_kernels; i++)
-        if (strcmp(s->text[i], body) == 0)
-            return i;
-    return -1;
-}
 
 static int add_kernel(Sched *s, Arena *scratch, const Graph *fn)
 {
     Plan *p = s->p;
     const char *body = strchr(graph_text(scratch, fn), '(');
     char name[16];
-    int known = find_kernel(s, body);
-    if (known >= 0)
-        return known;
-    int cap = s->cap_kernels;
-    p->kernel = room(s, p->kernel, p->n_kernels, &cap, sizeof *p->kernel);
-    s->text = room(s, s->text, p->n_kernels, &s->cap_kernels, sizeof *s->text);
+    NameEntry *e = names_entry(&s->kernels, body);
+    if (e->stamp)
+        return e->stamp - 1;
     snprintf(name, sizeof name, "k%d", p->n_kernels);
     Buf b = {0};
     buf_printf(&b, "func @%s%s", name, body);
-    PlanKernel *k = &p->kernel[p->n_kernels];
-    *k = (PlanKernel){keep(s, name), keep(s, b.data)};
-    s->text[p->n_kernels] = strchr(k->text, '(');
+    p->kernel = room(s, p->kernel, p->n_kernels, &s->cap_kernels,
+                     sizeof *p->kernel);
+    PlanKernel k = {keep(s, name), keep(s, b.data)};
+    p->kernel[p->n_kernels] = k;
     buf_free(&b);
+    e->name = strchr(k.text, '('); /* body goes, this stays */
+    e->stamp = p->n_kernels + 1;
     return p->n_kernels++;
 }
 
@@ -239,7 +272,7 @@ static Err *add_launch(Sched *s, int group, int device)
     Arena *scratch = arena_new();
     KernelCut cut;
     PlanStep step = {.kind = STEP_LAUNCH, .device = device < 0 ? 0 : device};
-    Err *e = kernel_cut(scratch, s->g, group, "k", &cut);
+    Err *e = kernel_cut(scratch, s->cutter, group, "k", &cut);
     if (!e) {
         step.kernel = add_kernel(s, scratch, cut.fn);
         step.note = note_of(s, &cut);
@@ -251,15 +284,16 @@ static Err *add_launch(Sched *s, int group, int device)
     return e;
 }
 
-static void add_copy(Sched *s, Ref r)
+static Err *add_copy(Sched *s, Ref r)
 {
     const Node *n = &s->g->node[r];
     PlanStep step = {.kind = STEP_COPY, .device = n->device, .n_args = 2,
                      .note = keep(s, n->name)};
     step.arg = ARENA_ARRAY(s->p->arena, PlanArg, 2);
-    step.arg[0] = (PlanArg){ARG_BUFFER, add_buffer(s, n->arg[0])};
-    step.arg[1] = (PlanArg){ARG_BUFFER, add_buffer(s, r)};
+    TRY(make_arg(s, n->arg[0], n->device, &step.arg[0]));
+    TRY(make_arg(s, r, n->device, &step.arg[1]));
     add_step(s, step);
+    return NULL;
 }
 
 static Err *add_steps(Sched *s)
@@ -269,7 +303,7 @@ static Err *add_steps(Sched *s)
     for (Ref i = g->n_params; i < g->n_nodes; i++) {
         const Node *n = &g->node[i];
         if (n->op == OP_send)
-            add_copy(s, i);
+            TRY(add_copy(s, i));
         if (n->kernel >= 0 && n->kernel != last)
             TRY(add_launch(s, n->kernel, n->device));
         last = n->kernel >= 0 ? n->kernel : last;
@@ -285,17 +319,20 @@ static Err *add_ports(Sched *s)
     PlanProgram *p = s->prog;
     p->input = ARENA_ARRAY(s->p->arena, PlanPort, g->n_params + 1);
     p->output = ARENA_ARRAY(s->p->arena, PlanPort, g->n_results + 1);
-    for (Ref i = 0; i < g->n_params; i++)
-        p->input[p->n_inputs++] =
-            (PlanPort){keep(s, g->node[i].name), add_buffer(s, i)};
+    for (Ref i = 0; i < g->n_params; i++) {
+        PlanPort *port = &p->input[p->n_inputs++];
+        port->name = keep(s, g->node[i].name);
+        TRY(add_buffer(s, i, &port->buffer));
+    }
     for (int i = 0; i < g->n_results; i++) {
         Ref r = g->result[i].ref;
         OpKind k = op_info(g->node[r].op)->kind;
         if (k == KIND_VIEW || k == KIND_SRC)
             return err_new(ERR_INPUT, "@%s: result %s is not computed", g->name,
                            g->result[i].name);
-        p->output[p->n_outputs++] =
-            (PlanPort){keep(s, g->result[i].name), add_buffer(s, r)};
+        PlanPort *port = &p->output[p->n_outputs++];
+        port->name = keep(s, g->result[i].name);
+        TRY(add_buffer(s, r, &port->buffer));
     }
     return NULL;
 }
@@ -303,6 +340,7 @@ static Err *add_ports(Sched *s)
 static Err *add_program(Sched *s, const Graph *g)
 {
     s->g = g;
+    s->cutter = kernel_cutter(s->c->arena, g);
     s->prog = &s->p->program[s->p->n_programs++];
     s->prog->name = keep(s, g->name);
     s->cap_steps = s->cap_taps = 0;
@@ -352,9 +390,13 @@ Err *schedule_build(PassContext *c, const Module *m, Module **kernels,
     s.p->outputs = c->settings->outputs;
     s.p->program = ARENA_ARRAY(a, PlanProgram, m->n_graphs);
     copy_devices(&s);
+    s.states.a = s.kernels.a = c->arena;
+    s.weights = ARENA_ARRAY(c->arena, Names, s.p->n_devices);
+    for (int i = 0; i < s.p->n_devices; i++)
+        s.weights[i].a = c->arena;
     for (int i = 0; i < m->n_graphs; i++)
         DO(add_program(&s, m->graph[i]));
-    mark_deltanet(s.p);
+    mark_deltanet(&s);
     DO(memplan_assign(s.p));
     DO(parse_kernels(&s, kernels));
     *out = s.p;
