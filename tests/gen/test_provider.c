@@ -60,7 +60,9 @@ Test(provider, every_processor)
         buf_free(&ir);
     }
     cr_expect(strlen(rig_provider()->native_cpu()) > 3);
-    cr_expect(strlen(rig_provider()->version) > 3);
+    const char *build = strstr(rig_provider()->version, ", build ");
+    cr_expect(build && strlen(build) == strlen(", build ") + 40, "%s",
+              rig_provider()->version);
 }
 
 static void *compile_many(void *arg)
