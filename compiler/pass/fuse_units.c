@@ -376,12 +376,13 @@ static void renumber(Order *o)
     graph_compact(g, keep);
 }
 
-/* Node.kernel holds unit numbers until here; groups count in run order. */
-static void name_groups(Units *u)
+/* Node.kernel holds unit numbers, all below n_units, until here; groups count
+ * in run order. */
+static void name_groups(Units *u, uint32_t n_units)
 {
     Graph *g = u->g;
-    int *group = ARENA_ARRAY(u->c->arena, int, g->n_nodes + 1);
-    for (Ref i = 0; i < g->n_nodes; i++)
+    int *group = ARENA_ARRAY(u->c->arena, int, n_units + 1);
+    for (uint32_t i = 0; i < n_units; i++)
         group[i] = -1;
     g->n_groups = 0;
     for (Ref i = 0; i < g->n_nodes; i++) {
@@ -411,6 +412,7 @@ void units_commit(Units *u)
     order_units(&o);
     for (int i = 0; i < g->n_results; i++)
         put_views(&o, g->result[i].ref);
+    uint32_t n_units = g->n_nodes; /* views that nobody reads go now */
     renumber(&o);
-    name_groups(u);
+    name_groups(u, n_units);
 }
