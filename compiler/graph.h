@@ -197,6 +197,7 @@ Err *module_verify(const Module *m) MUST_USE;
 void graph_print(const Graph *g, FILE *f);
 const char *graph_text(Arena *a, const Graph *g); /* the same as a string */
 void module_print(const Module *m, FILE *f);
+const char *module_text(Arena *a, const Module *m);
 Err *module_parse(Arena *a, const char *text, Module **out) MUST_USE;
 
 /* Weights and states are named by a sigil in text: $ and @, values by %. */

@@ -138,18 +138,39 @@ void module_print(const Module *m, FILE *f)
     }
 }
 
+/* What a stream of f received, as a string of the arena. */
+static const char *take_text(Arena *a, FILE *f, char **buf, const size_t *n)
+{
+    fclose(f);
+    const char *text = arena_strndup(a, *buf, *n);
+    free(*buf);
+    return text;
+}
+
+static FILE *open_text(char **buf, size_t *n)
+{
+    FILE *f = open_memstream(buf, n);
+    if (!f)
+        abort();
+    return f;
+}
+
 const char *graph_text(Arena *a, const Graph *g)
 {
     char *buf = NULL;
     size_t n = 0;
-    FILE *f = open_memstream(&buf, &n);
-    if (!f)
-        abort();
+    FILE *f = open_text(&buf, &n);
     graph_print(g, f);
-    fclose(f);
-    const char *text = arena_strndup(a, buf, n);
-    free(buf);
-    return text;
+    return take_text(a, f, &buf, &n);
+}
+
+const char *module_text(Arena *a, const Module *m)
+{
+    char *buf = NULL;
+    size_t n = 0;
+    FILE *f = open_text(&buf, &n);
+    module_print(m, f);
+    return take_text(a, f, &buf, &n);
 }
 
 /* ---- parse ---- */

@@ -4,33 +4,18 @@
  * Always: parse, print, parse again and compare, before and after each pass,
  * so every test in the tree also tests that the text form is complete. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "compiler/pass.h"
 
-static char *text_of(Arena *a, const Module *m)
-{
-    char *buf = NULL;
-    size_t n = 0;
-    FILE *f = open_memstream(&buf, &n);
-    if (!f)
-        abort();
-    module_print(m, f);
-    fclose(f);
-    char *s = arena_strndup(a, buf, n);
-    free(buf);
-    return s;
-}
-
 static Err *check_roundtrip(Arena *a, const Module *m)
 {
     Module *again;
-    char *first = text_of(a, m);
+    const char *first = module_text(a, m);
     TRY(module_parse(a, first, &again));
-    if (strcmp(first, text_of(a, again)) != 0)
+    if (strcmp(first, module_text(a, again)) != 0)
         return err_new(ERR_INPUT, "text form does not round-trip:\n%s", first);
     return NULL;
 }

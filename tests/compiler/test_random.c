@@ -296,25 +296,13 @@ static double *run(const Module *m, int64_t *n)
     return all;
 }
 
-static char *text_of(Arena *a, const Module *m)
-{
-    char *buf = NULL;
-    size_t n = 0;
-    FILE *f = open_memstream(&buf, &n);
-    module_print(m, f);
-    fclose(f);
-    char *s = arena_strndup(a, buf, n);
-    free(buf);
-    return s;
-}
-
 static void check_text(Arena *a, const Module *m)
 {
     Module *again;
-    char *text = text_of(a, m);
+    const char *text = module_text(a, m);
     Err *e = module_parse(a, text, &again);
     cr_assert_null(e, "%s\n%s", e ? err_text(e) : "", text);
-    cr_assert_str_eq(text, text_of(a, again));
+    cr_assert_str_eq(text, module_text(a, again));
 }
 
 static void check_kernels(Arena *a, const Graph *g)
@@ -351,7 +339,7 @@ static void check_seed(uint64_t seed)
             cr_assert(memcmp(&before[k], &after[k], sizeof *after) == 0,
                       "seed %d, %s: value %d is %.17g, not %.17g\n%s",
                       (int)seed, passes[i], (int)k, after[k], before[k],
-                      text_of(a, m));
+                      module_text(a, m));
         free(after);
     }
     check_kernels(a, module_find(m, "main"));

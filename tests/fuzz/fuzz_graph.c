@@ -6,18 +6,6 @@
 
 #include "compiler/graph.h"
 
-static char *print(Arena *a, const Module *m)
-{
-    char *buf = NULL;
-    size_t n = 0;
-    FILE *f = open_memstream(&buf, &n);
-    module_print(m, f);
-    fclose(f);
-    char *s = arena_strndup(a, buf, n);
-    free(buf);
-    return s;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -25,9 +13,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     Module *m, *again;
     Err *e = module_parse(a, arena_strndup(a, (const char *)data, size), &m);
     if (!e) {
-        char *first = print(a, m);
+        const char *first = module_text(a, m);
         e = module_parse(a, first, &again);
-        if (e || strcmp(first, print(a, again)) != 0)
+        if (e || strcmp(first, module_text(a, again)) != 0)
             abort();
     }
     err_free(e);
