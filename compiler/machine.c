@@ -19,7 +19,7 @@ static const char *device_name(Arena *a, const char *kind, int i)
 
 static Err *add_devices(Arena *a, Machine *m, const char *kind, long n)
 {
-    if (n < 1 || m->n_devices + n > MAX_DEVICES)
+    if (n < 1 || n > MAX_DEVICES - m->n_devices)
         return err_new(ERR_INPUT, "between 1 and %d devices", MAX_DEVICES);
     if (!m->device)
         m->device = ARENA_ARRAY(a, PlanDevice, MAX_DEVICES);
@@ -47,32 +47,51 @@ Machine *machine_uniform(Arena *a, const char *kind, int n, int64_t capacity)
 
 /* ---- the text ---- */
 
+typedef enum { UNIT_BYTES, UNIT_RATE, UNIT_TIME } Measure;
+
 typedef struct {
     const char *word;
+    Measure measure;
     double scale;
 } Unit;
 
 static const Unit units[] = {
-    {"GiB", 1024. * 1024 * 1024}, {"MiB", 1024. * 1024}, {"KiB", 1024.},
-    {"B", 1},                     {"GB/s", 1e9},         {"us", 1e-6},
+    {"GiB", UNIT_BYTES, 1024. * 1024 * 1024},
+    {"MiB", UNIT_BYTES, 1024. * 1024},
+    {"KiB", UNIT_BYTES, 1024.},
+    {"B", UNIT_BYTES, 1},
+    {"GB/s", UNIT_RATE, 1e9},
+    {"us", UNIT_TIME, 1e-6},
 };
+static const char *const measure_units[] = {"GiB, MiB, KiB or B", "GB/s", "us"};
 
 /* Reads "24 GiB"; *line moves behind it. */
-static Err *quantity(const char **line, double *out)
+static Err *quantity(const char **line, Measure m, double *out)
 {
+    static const double most = (double)((int64_t)1 << 60);
     char unit[8] = "";
     int used = 0;
-    if (sscanf(*line, " %lf %7s%n", out, unit, &used) != 2 || *out < 0 ||
-        *out > 1e15)
-        return err_new(ERR_INPUT, "expected a number and its unit");
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-        if (strcmp(units[i].word, unit) == 0) {
-            *out *= units[i].scale;
+    if (sscanf(*line, " %lf %7s%n", out, unit, &used) == 2)
+        for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+            if (units[i].measure != m || strcmp(units[i].word, unit) != 0)
+                continue;
             *line += used;
-            return NULL;
+            *out *= units[i].scale;
+            return *out >= 0 && *out <= most
+                       ? NULL
+                       : err_new(ERR_INPUT, "%g %s is out of range",
+                                 *out / units[i].scale, unit);
         }
-    return err_new(ERR_INPUT,
-                   "unknown unit '%s' (GiB, MiB, KiB, B, GB/s, us)", unit);
+    return err_new(ERR_INPUT, "expected a number and its unit (%s)",
+                   measure_units[m]);
+}
+
+static Err *line_end(const char *line)
+{
+    line += strspn(line, " \t\r");
+    return *line ? err_new(ERR_INPUT, "'%.40s' stands behind the end of the line",
+                           line)
+                 : NULL;
 }
 
 typedef struct {
@@ -85,37 +104,41 @@ static Err *read_device(MachineReader *r, const char *rest)
 {
     char kind[16];
     long n = 1;
-    int got = sscanf(rest, " %15[a-z] * %ld", kind, &n);
-    if (got < 1)
+    int used = 0, count = 0;
+    if (sscanf(rest, " %15[a-z]%n * %ld%n", kind, &used, &n, &count) < 1)
         return err_new(ERR_INPUT, "expected: device KIND * COUNT");
+    TRY(line_end(rest + (count ? count : used)));
     r->group = r->m->n_devices;
     return add_devices(r->a, r->m, arena_strndup(r->a, kind, strlen(kind)), n);
 }
 
+static Err *read_link(MachineReader *r, const char *rest)
+{
+    TRY(quantity(&rest, UNIT_RATE, &r->m->link_bandwidth));
+    TRY(quantity(&rest, UNIT_TIME, &r->m->link_latency));
+    return line_end(rest);
+}
+
 static Err *read_property(MachineReader *r, const char *word, const char *rest)
 {
+    bool is_rate = strcmp(word, "bandwidth") == 0;
+    bool is_memory = strcmp(word, "memory") == 0;
     double v;
-    TRY(quantity(&rest, &v));
-    if (strcmp(word, "link") == 0) {
-        r->m->link_bandwidth = v;
-        return quantity(&rest, &r->m->link_latency);
-    }
+    if (!is_rate && !is_memory && strcmp(word, "reserve") != 0)
+        return err_new(ERR_INPUT, "unknown word '%s' (device, memory, reserve, "
+                                  "bandwidth, link)",
+                       word);
     if (r->m->n_devices == 0)
         return err_new(ERR_INPUT, "%s stands before any device", word);
+    TRY(quantity(&rest, is_rate ? UNIT_RATE : UNIT_BYTES, &v));
     for (int i = r->group; i < r->m->n_devices; i++) {
         PlanDevice *d = &r->m->device[i];
-        if (strcmp(word, "memory") == 0)
-            d->capacity = (int64_t)v;
-        else if (strcmp(word, "reserve") == 0)
-            d->reserve = (int64_t)v;
-        else if (strcmp(word, "bandwidth") == 0)
+        if (is_rate)
             d->bandwidth = v;
         else
-            return err_new(ERR_INPUT, "unknown word '%s' (device, memory, "
-                                      "reserve, bandwidth, link)",
-                           word);
+            *(is_memory ? &d->capacity : &d->reserve) = (int64_t)v;
     }
-    return NULL;
+    return line_end(rest);
 }
 
 static Err *read_line(MachineReader *r, char *line)
@@ -127,6 +150,8 @@ static Err *read_line(MachineReader *r, char *line)
         return NULL;
     if (strcmp(word, "device") == 0)
         return read_device(r, line + used);
+    if (strcmp(word, "link") == 0)
+        return read_link(r, line + used);
     return read_property(r, word, line + used);
 }
 

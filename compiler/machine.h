@@ -24,9 +24,10 @@ typedef struct {
     double link_latency;   /* seconds */
 } Machine;
 
+/* Keeps `name`, which stands before messages: "NAME:LINE: ...". */
 Err *machine_parse(Arena *a, const char *name, const char *text,
                    Machine **out) MUST_USE;
-/* `n` devices of one kind with `capacity` bytes each. */
+/* 1 to 64 devices of one kind with `capacity` bytes each; 0: no limit. */
 Machine *machine_uniform(Arena *a, const char *kind, int n, int64_t capacity);
 
 #endif
