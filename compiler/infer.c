@@ -217,11 +217,11 @@ static Err *rule_reduce(const Rule *r, Type *y)
     return NULL;
 }
 
-/* Not negative, and a number. */
+/* Not negative, and a number; softmax has none. */
 static Err *check_eps(const Rule *r)
 {
     double eps = r->n->attr[ATTR_eps].f;
-    return op_info(r->n->op)->n_attrs == 0 || eps >= 0
+    return op_info(r->n->op)->n_attrs == 0 || (eps >= 0 && isfinite(eps))
                ? NULL
                : err_new(ERR_INPUT, "%s %%%s: eps is %g",
                          op_info(r->n->op)->name, r->n->name, eps);
