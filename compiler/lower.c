@@ -48,15 +48,17 @@ static Err *convert_param(Lower *l, const Decl *d, Val *v)
     TypeKind want = d->u.param.type.kind;
     if (want == TYPE_FLOAT && lower_is_number(v))
         *v = (Val){.kind = VAL_FLOAT, .f = lower_number(v)};
-    bool ok = (want == TYPE_INT && v->kind == VAL_INT) ||
-              (want == TYPE_FLOAT && v->kind == VAL_FLOAT) ||
-              (want == TYPE_BOOL && v->kind == VAL_BOOL) ||
-              (want == TYPE_STRING && v->kind == VAL_STRING);
-    return ok ? NULL
-              : lower_fail(l, d->u.param.value->span,
-                           "the file's value for %s has another type than "
-                           "declared",
-                           d->name.text);
+    ValKind kind = want == TYPE_INT      ? VAL_INT
+                   : want == TYPE_FLOAT  ? VAL_FLOAT
+                   : want == TYPE_BOOL   ? VAL_BOOL
+                   : want == TYPE_STRING ? VAL_STRING
+                                         : VAL_KIND_COUNT;
+    return v->kind == kind
+               ? NULL
+               : lower_fail(l, d->u.param.value->span,
+                            "%s comes to %s, which is not what it is declared "
+                            "as",
+                            d->name.text, val_kind_name[v->kind]);
 }
 
 Err *lower_param(Lower *l, const Decl *d, Val *out)

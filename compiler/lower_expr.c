@@ -7,6 +7,15 @@
 /* Expressions in expressions, those of called functions and params included. */
 enum { MAX_DEPTH = 500 };
 
+const char *const val_kind_name[VAL_KIND_COUNT] = {
+    [VAL_INT] = "an int",       [VAL_FLOAT] = "a float",
+    [VAL_BOOL] = "a bool",      [VAL_STRING] = "a string",
+    [VAL_SCOPE] = "weights",    [VAL_TENSOR] = "a tensor",
+    [VAL_WEIGHT] = "a weight",  [VAL_STATE] = "a state",
+    [VAL_LIST] = "a list",      [VAL_TUPLE] = "several values",
+    [VAL_WORD] = "a word",
+};
+
 static Val tensor(Ref r, Span at)
 {
     return (Val){.kind = VAL_TENSOR, .ref = r, .span = at};
@@ -155,7 +164,8 @@ Err *lower_as_tensor(Lower *l, Env *env, const Val *v, Ref *out)
         return emit_weight(l, env, v, out);
     if (lower_is_number(v))
         return emit_const(l, env, v->span, lower_number(v), out);
-    return lower_fail(l, v->span, "expected a tensor");
+    return lower_fail(l, v->span, "expected a number or a tensor, found %s",
+                      val_kind_name[v->kind]);
 }
 
 Err *lower_tensor(Lower *l, Env *env, const Expr *e, Ref *out)
@@ -186,7 +196,9 @@ Err *lower_int(Lower *l, Env *env, const Expr *e, int64_t *out)
     Val v;
     TRY(lower_static(l, env, e, &v));
     if (v.kind != VAL_INT || v.dim.sym != SYM_ONE)
-        return lower_fail(l, e->span, "expected a whole number");
+        return lower_fail(l, e->span, "expected a whole number, found %s",
+                          v.kind == VAL_INT ? "a run-time extent"
+                                            : val_kind_name[v.kind]);
     *out = v.dim.k;
     return NULL;
 }
@@ -196,7 +208,8 @@ Err *lower_bool(Lower *l, Env *env, const Expr *e, bool *out)
     Val v;
     TRY(lower_static(l, env, e, &v));
     if (v.kind != VAL_BOOL)
-        return lower_fail(l, e->span, "expected true or false");
+        return lower_fail(l, e->span, "expected true or false, found %s",
+                          val_kind_name[v.kind]);
     *out = v.b;
     return NULL;
 }
@@ -217,7 +230,9 @@ Err *lower_float(Lower *l, Env *env, const Expr *e, double *out)
     Val v;
     TRY(lower_static(l, env, e, &v));
     if (!lower_is_number(&v))
-        return lower_fail(l, e->span, "expected a number");
+        return lower_fail(l, e->span, "expected a number, found %s",
+                          v.kind == VAL_INT ? "a run-time extent"
+                                            : val_kind_name[v.kind]);
     *out = lower_number(&v);
     return NULL;
 }
@@ -228,9 +243,11 @@ Err *lower_dims(Lower *l, Env *env, Expr *const *e, int n, Dim *out)
         Val v;
         TRY(lower_static(l, env, e[i], &v));
         if (v.kind != VAL_INT)
-            return lower_fail(l, e[i]->span, "expected an extent");
+            return lower_fail(l, e[i]->span, "expected an extent, found %s",
+                              val_kind_name[v.kind]);
         if (v.dim.k < 1 || v.dim.k >= (int64_t)1 << 40)
-            return lower_fail(l, e[i]->span, "the extent is %lld",
+            return lower_fail(l, e[i]->span,
+                              "the extent is %lld, not between 1 and 2^40",
                               (long long)v.dim.k);
         out[i] = v.dim;
     }
@@ -432,7 +449,8 @@ static Err *compare(Lower *l, const Expr *e, const Val *a, const Val *b,
     } else if (a->kind == VAL_BOOL && b->kind == VAL_BOOL) {
         c = a->b - b->b;
     } else {
-        return lower_fail(l, e->span, "these two cannot be compared");
+        return lower_fail(l, e->span, "%s and %s cannot be compared",
+                          val_kind_name[a->kind], val_kind_name[b->kind]);
     }
     *out = holds(e->u.binary.op, c);
     return NULL;

@@ -19,7 +19,9 @@ typedef enum {
     VAL_LIST,
     VAL_TUPLE,
     VAL_WORD,
+    VAL_KIND_COUNT
 } ValKind;
+extern const char *const val_kind_name[VAL_KIND_COUNT]; /* "a float" */
 
 typedef struct Val Val;
 struct Val {
