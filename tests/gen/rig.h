@@ -1,11 +1,11 @@
 /* rig.h - a kernel's text through the host compiler and through the
  * interpreter, on the same random inputs.
  *
- * Results and scratch start as NaN between guard bytes; items are handed out in
- * random pieces and order.  A case fails when the error is not within its limit
- * (a NaN error is not), when a guard byte changed, or when an error is spread
- * unevenly: no element may be further off than ROW_LIMIT times its row's RMS.
- */
+ * Results and scratch start as NaN; behind every buffer lies a page that
+ * faults, before it are guard bytes; items are handed out in random pieces and
+ * order. A case fails when the error is not within its limit (a NaN error is
+ * not), when a guard byte changed, or when an error is spread unevenly: no
+ * element may be further off than ROW_LIMIT times its row's RMS. */
 #ifndef TESTS_GEN_RIG_H
 #define TESTS_GEN_RIG_H
 
@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "compiler/interp.h"
 #include "runtime/host_provider.h"
@@ -67,25 +68,36 @@ static inline float rig_real(void)
 
 /* ---- guarded memory ---- */
 
+/* n bytes that end where a page that may not be touched begins, so that reading
+ * too far is noticed too; the GUARD bytes before them are 0xff. */
 typedef struct {
     uint8_t *all, *p;
-    size_t n;
+    size_t n, room;
 } RigBuf;
+
+enum { PAGE = 4096 };
 
 static inline RigBuf rig_alloc(size_t n)
 {
-    size_t room = (n + 2 * GUARD + 63) / 64 * 64;
-    RigBuf b = {aligned_alloc(64, room), NULL, n};
+    size_t room = (n + GUARD + PAGE - 1) / PAGE * PAGE;
+    RigBuf b = {.n = n, .room = room};
+    b.all = aligned_alloc(PAGE, room + PAGE);
+    cr_assert(!mprotect(b.all + room, PAGE, PROT_NONE));
     memset(b.all, 0xff, room);
-    b.p = b.all + GUARD;
+    b.p = b.all + room - n;
     return b;
+}
+
+static inline void rig_buf_free(RigBuf *b)
+{
+    cr_assert(!mprotect(b->all + b->room, PAGE, PROT_READ | PROT_WRITE));
+    free(b->all);
 }
 
 static inline void rig_check_guards(const RigBuf *b, const char *what)
 {
-    for (int i = 0; i < GUARD; i++)
-        cr_assert(b->all[i] == 0xff && b->p[b->n + (size_t)i] == 0xff,
-                  "%s: written outside", what);
+    for (int i = 1; i <= GUARD; i++)
+        cr_assert(b->p[-i] == 0xff, "%s: written outside", what);
 }
 
 /* ---- one kernel ---- */
@@ -278,7 +290,7 @@ static inline RigValue rig_param(const Graph *g, Ref p, RigStep step)
 
 static inline void rig_value_free(RigValue *v)
 {
-    free(v->bytes.all);
+    rig_buf_free(&v->bytes);
     free(v->v);
 }
 
@@ -298,6 +310,7 @@ static inline void rig_items(const Rig *r, const char *name,
     Dim d = {info->items_k, (Sym)info->items_sym};
     int64_t n =
         dim_value(d, call->tokens, call->outputs, call->past + call->tokens);
+    cr_assert(info->scratch % 64 == 0); /* so it starts aligned */
     RigBuf scratch = rig_alloc((size_t)info->scratch);
     int64_t cut[5] = {0, n, rig_below(n + 1), rig_below(n + 1), n};
     for (int i = 0; i < 5; i++)
@@ -313,7 +326,7 @@ static inline void rig_items(const Rig *r, const char *name,
         fn(call, cut[piece], cut[piece + 1], scratch.p);
     }
     rig_check_guards(&scratch, name);
-    free(scratch.all);
+    rig_buf_free(&scratch);
 }
 
 /* Normalised mean square error; also the worst element against its row. */

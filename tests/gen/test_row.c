@@ -250,7 +250,7 @@ Test(row, quantize_is_exact)
                 cr_assert(isnan(d) || !memcmp(&d, want + i + 32, 4));
             }
             rig_check_guards(&got, "quantize");
-            free(got.all);
+            rig_buf_free(&got);
         }
         rig_free(&r);
     }
