@@ -10,6 +10,7 @@ typedef struct {
     char *name;
     float *w;  /* weights */
     double *v; /* states */
+    double *kept; /* of the last mark, or NULL */
     int64_t n;
 } Stored;
 
@@ -60,6 +61,7 @@ static void store_free(Store *s)
         free(s->at[i].name);
         free(s->at[i].w);
         free(s->at[i].v);
+        free(s->at[i].kept);
     }
     free(s->at);
 }
@@ -89,6 +91,29 @@ void interp_reset(Interp *x)
     for (int i = 0; i < x->state.n; i++) {
         Stored *s = &x->state.at[i];
         memset(s->v, 0, sizeof *s->v * (size_t)s->n);
+    }
+}
+
+void interp_mark(Interp *x)
+{
+    for (int i = 0; i < x->state.n; i++) {
+        Stored *s = &x->state.at[i];
+        size_t bytes = sizeof *s->v * (size_t)s->n;
+        if (!s->kept)
+            s->kept = must(malloc(bytes + 1));
+        memcpy(s->kept, s->v, bytes);
+    }
+}
+
+void interp_rewind(Interp *x)
+{
+    for (int i = 0; i < x->state.n; i++) {
+        Stored *s = &x->state.at[i];
+        size_t bytes = sizeof *s->v * (size_t)s->n;
+        if (s->kept)
+            memcpy(s->v, s->kept, bytes);
+        else
+            memset(s->v, 0, bytes);
     }
 }
 

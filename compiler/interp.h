@@ -54,4 +54,9 @@ Err *interp_run(Interp *x, const char *graph, InterpStep step,
 /* All states to zero. */
 void interp_reset(Interp *x);
 
+/* Keeps a copy of all states, and brings it back any number of times.  States
+ * that did not exist at the mark become zero. */
+void interp_mark(Interp *x);
+void interp_rewind(Interp *x);
+
 #endif

@@ -30,6 +30,7 @@ typedef struct {
     Arena *arena;
     Device **device;
     Program *program;
+    char *kept; /* all fixed states, one after the other; NULL: no mark */
     bool poison;
     ExecTrace *trace;
     void *trace_ctx;
@@ -253,7 +254,9 @@ static Err *run_steps(Exec *x, const Program *p, KernelCall *c)
         if (e)
             return err_note(e, "step %d of '%.40s'", i, p->plan->name);
         if (x->trace)
-            x->trace(x->trace_ctx, p->plan, i, clock_seconds() - start);
+            x->trace(x->trace_ctx,
+                     &(ExecTraced){p->plan, i, c->tokens, c->outputs, c->past,
+                                   clock_seconds() - start});
     }
     return NULL;
 }
@@ -300,16 +303,69 @@ static Err *exec_reset(Executor *base)
     return NULL;
 }
 
+/* Calls `each` for every fixed state with its place in a packed copy. */
+typedef Err *FixedFn(Exec *x, const PlanState *s, int64_t at);
+static Err *for_fixed_states(Exec *x, FixedFn *each, int64_t *bytes)
+{
+    *bytes = 0;
+    for (int i = 0; i < x->plan->n_states; i++) {
+        const PlanState *s = &x->plan->state[i];
+        if (s->kind != STATE_FIXED)
+            continue;
+        if (each)
+            TRY(each(x, s, *bytes));
+        *bytes += s->bytes;
+    }
+    return NULL;
+}
+
+static Err *keep_state(Exec *x, const PlanState *s, int64_t at)
+{
+    Device *d = x->device[s->device];
+    const void *p =
+        d->kind->host_address(d, (Place){REGION_STATES, s->offset});
+    if (!p)
+        return err_new(ERR_DEVICE, "cannot read states on %s", d->plan->name);
+    memcpy(x->kept + at, p, (size_t)s->bytes);
+    return NULL;
+}
+
+static Err *return_state(Exec *x, const PlanState *s, int64_t at)
+{
+    Device *d = x->device[s->device];
+    return d->kind->write(d, (Place){REGION_STATES, s->offset}, x->kept + at,
+                          s->bytes);
+}
+
+static Err *exec_mark(Executor *base)
+{
+    Exec *x = exec(base);
+    int64_t bytes;
+    TRY(for_fixed_states(x, NULL, &bytes));
+    if (!x->kept && !(x->kept = malloc((size_t)bytes + 1)))
+        return err_new(ERR_LIMIT, "no memory for a copy of the states, %" PRId64
+                                  " bytes", bytes);
+    return for_fixed_states(x, keep_state, &bytes);
+}
+
+static Err *exec_rewind(Executor *base)
+{
+    int64_t bytes;
+    return for_fixed_states(exec(base), return_state, &bytes);
+}
+
 static void exec_close(Executor *base)
 {
     Exec *x = exec(base);
+    free(x->kept);
     for (int i = 0; i < x->plan->n_devices; i++)
         device_close(x->device[i]);
     arena_free(x->arena);
     free(x);
 }
 
-static const ExecutorKind exec_kind = {exec_step, exec_reset, exec_close};
+static const ExecutorKind exec_kind = {exec_step, exec_reset, exec_mark,
+                                       exec_rewind, exec_close};
 
 void exec_set_trace(Executor *base, ExecTrace *fn, void *ctx)
 {

@@ -11,9 +11,14 @@
 /* Called now and then by the calling thread while weights are read. */
 typedef void ExecProgress(void *ctx, int64_t done, int64_t total);
 
-/* Called after every step of a program with the seconds that it took. */
-typedef void ExecTrace(void *ctx, const PlanProgram *program, int step,
-                       double seconds);
+/* A step of a program that was run: what for, and the seconds that it took. */
+typedef struct {
+    const PlanProgram *program;
+    int step;
+    int64_t tokens, outputs, past; /* T, R; C = past + tokens */
+    double seconds;
+} ExecTraced;
+typedef void ExecTrace(void *ctx, const ExecTraced *t);
 
 typedef struct {
     const Plan *plan; /* passed plan_verify */

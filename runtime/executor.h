@@ -56,6 +56,11 @@ typedef struct Executor Executor;
 typedef struct {
     Err *(*step)(Executor *x, const Step *s, StepResult *out);
     Err *(*reset)(Executor *x); /* all states to those of an empty sequence */
+    /* Keeps a copy of the states that steps change in place; rewind brings it
+     * back, any number of times.  Rows of per-token states need no copy: they
+     * stay until a step writes at their place again. */
+    Err *(*mark)(Executor *x);
+    Err *(*rewind)(Executor *x);
     void (*close)(Executor *x);
 } ExecutorKind;
 

@@ -7,6 +7,8 @@
 struct Session {
     Executor *executor;
     int64_t *past;      /* by program */
+    int64_t *marked;    /* past as it was at the mark */
+    bool has_mark;
     int32_t *positions; /* [batch] */
     int32_t *rows;      /* [batch] */
     const volatile sig_atomic_t *stop;
@@ -25,6 +27,7 @@ Session *session_new(Executor *x)
     Session *s = array(1, sizeof *s);
     s->executor = x;
     s->past = array(x->info.n_programs, sizeof *s->past);
+    s->marked = array(x->info.n_programs, sizeof *s->marked);
     s->positions = array(x->info.batch, sizeof *s->positions);
     s->rows = array(x->info.batch, sizeof *s->rows);
     return s;
@@ -36,6 +39,7 @@ void session_free(Session *s)
         return;
     s->executor->kind->close(s->executor);
     free(s->past);
+    free(s->marked);
     free(s->positions);
     free(s->rows);
     free(s);
@@ -134,5 +138,25 @@ Err *session_reset(Session *s)
 {
     for (int i = 0; i < session_info(s)->n_programs; i++)
         s->past[i] = 0;
+    s->has_mark = false;
     return s->executor->kind->reset(s->executor);
+}
+
+Err *session_mark(Session *s)
+{
+    s->has_mark = false;
+    TRY(s->executor->kind->mark(s->executor));
+    for (int i = 0; i < session_info(s)->n_programs; i++)
+        s->marked[i] = s->past[i];
+    s->has_mark = true;
+    return NULL;
+}
+
+Err *session_rewind(Session *s)
+{
+    if (!s->has_mark)
+        return err_new(ERR_INPUT, "there is no mark to go back to");
+    for (int i = 0; i < session_info(s)->n_programs; i++)
+        s->past[i] = s->marked[i];
+    return s->executor->kind->rewind(s->executor);
 }

@@ -52,6 +52,11 @@ Err *session_feed(Session *s, const Feed *f) MUST_USE;
 /* An empty sequence again, for all programs. */
 Err *session_reset(Session *s) MUST_USE;
 
+/* Remembers this point of the sequence; rewind goes back to it, any number of
+ * times, until the next reset or mark.  Rewind without a mark is an error. */
+Err *session_mark(Session *s) MUST_USE;
+Err *session_rewind(Session *s) MUST_USE;
+
 /* Ends session_feed between two steps with ERR_STOPPED while *flag is not 0;
  * a signal handler may set it.  NULL: never. */
 void session_set_stop(Session *s, const volatile sig_atomic_t *flag);

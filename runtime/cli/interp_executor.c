@@ -164,6 +164,18 @@ static Err *interp_executor_reset(Executor *base)
     return NULL;
 }
 
+static Err *interp_executor_mark(Executor *base)
+{
+    interp_mark(((InterpExecutor *)base)->x);
+    return NULL;
+}
+
+static Err *interp_executor_rewind(Executor *base)
+{
+    interp_rewind(((InterpExecutor *)base)->x);
+    return NULL;
+}
+
 static void interp_executor_close(Executor *base)
 {
     InterpExecutor *x = (InterpExecutor *)base;
@@ -176,8 +188,9 @@ static void interp_executor_close(Executor *base)
     free(x);
 }
 
-static const ExecutorKind interp_kind = {interp_step, interp_executor_reset,
-                                         interp_executor_close};
+static const ExecutorKind interp_kind = {
+    interp_step, interp_executor_reset, interp_executor_mark,
+    interp_executor_rewind, interp_executor_close};
 
 /* ---- opening ---- */
 

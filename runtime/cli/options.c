@@ -104,6 +104,20 @@ static void list_add(Arena *a, OptionList *l, const char *text)
     l->item = item;
 }
 
+static Err *parse_counts(Arena *a, const char *name, const char *text,
+                         OptionCounts *out)
+{
+    int64_t *item = ARENA_ARRAY(a, int64_t, strlen(text) + 1);
+    *out = (OptionCounts){0, item};
+    for (const char *p = text;; p++) {
+        size_t n = strcspn(p, ",");
+        TRY(parse_integer(name, arena_strndup(a, p, n), 0, &item[out->n++]));
+        p += n;
+        if (!*p)
+            return NULL;
+    }
+}
+
 /* Reads `text` into the field of row r. */
 static Err *store(Arena *a, Options *o, const OptionRow *r, const char *text)
 {
@@ -116,6 +130,8 @@ static Err *store(Arena *a, Options *o, const OptionRow *r, const char *text)
         return NULL;
     case KIND_COUNT:
         return parse_integer(name, text, 0, field);
+    case KIND_COUNTS:
+        return parse_counts(a, name, text, field);
     case KIND_INTEGER:
         return parse_integer(name, text, INT64_MIN, field);
     case KIND_REAL:

@@ -19,6 +19,12 @@ typedef struct {
     const char **item;
 } OptionList;
 
+/* Numbers of one option, "8,16". */
+typedef struct {
+    int n;
+    const int64_t *item;
+} OptionCounts;
+
 /* OPT_quiet ...: rows of options.def by number. */
 enum {
 #define OPTION(field, group, kind, def, value, commands, help) OPT_##field,
@@ -29,6 +35,7 @@ enum {
 
 #define OPT_TYPE_FLAG bool
 #define OPT_TYPE_COUNT int64_t
+#define OPT_TYPE_COUNTS OptionCounts
 #define OPT_TYPE_INTEGER int64_t
 #define OPT_TYPE_REAL double
 #define OPT_TYPE_SIZE int64_t

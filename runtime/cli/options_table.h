@@ -16,6 +16,7 @@ typedef struct {
 typedef enum {
     KIND_FLAG,
     KIND_COUNT,
+    KIND_COUNTS,
     KIND_INTEGER,
     KIND_REAL,
     KIND_SIZE,

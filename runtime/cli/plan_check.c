@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "compiler/graph.h"
 #include "compiler/kernels.h"
 
 static Err *parse_kernel(Arena *a, const PlanKernel *k, const Graph **out)
@@ -18,6 +17,15 @@ static Err *parse_kernel(Arena *a, const PlanKernel *k, const Graph **out)
         e = kernel_verify(m->graph[0]);
     *out = e ? NULL : m->graph[0];
     return e ? err_note(e, "kernel '%.80s'", k->name) : NULL;
+}
+
+Err *plan_kernel_graphs(Arena *a, const Plan *p, const Graph *const **out)
+{
+    const Graph **graph = ARENA_ARRAY(a, const Graph *, p->n_kernels);
+    for (int i = 0; i < p->n_kernels; i++)
+        TRY(parse_kernel(a, &p->kernel[i], &graph[i]));
+    *out = graph;
+    return NULL;
 }
 
 /* ---- one argument */
@@ -97,10 +105,8 @@ static Err *check_program(const Plan *p, const PlanProgram *q,
 Err *plan_check_kernels(const Plan *p)
 {
     Arena *a = arena_new();
-    const Graph **graph = ARENA_ARRAY(a, const Graph *, p->n_kernels);
-    Err *e = NULL;
-    for (int i = 0; i < p->n_kernels && !e; i++)
-        e = parse_kernel(a, &p->kernel[i], &graph[i]);
+    const Graph *const *graph;
+    Err *e = plan_kernel_graphs(a, p, &graph);
     for (int i = 0; i < p->n_programs && !e; i++)
         e = check_program(p, &p->program[i], graph);
     arena_free(a);

@@ -1,30 +1,34 @@
 #include "runtime/cli/profile.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "runtime/cli/print.h"
 
 enum { MOST_ROWS = 25 };
 
 typedef struct {
     int kernel; /* n_kernels: copies between devices */
     int64_t launches;
-    double seconds;
-    const char *note; /* of its first launch */
+    double seconds, bytes;
+    const PlanStep *first; /* of its launches */
 } Row;
 
 struct Profile {
-    const Plan *plan;
+    const TrafficMap *map;
     Row *row; /* [n_kernels + 1] */
     double seconds;
 };
 
-Profile *profile_new(const Plan *p)
+Profile *profile_new(const TrafficMap *m)
 {
     Profile *f = calloc(1, sizeof *f);
-    if (!f || !(f->row = calloc((size_t)p->n_kernels + 1, sizeof *f->row)))
+    int n = m->plan->n_kernels + 1;
+    if (!f || !(f->row = calloc((size_t)n, sizeof *f->row)))
         abort();
-    f->plan = p;
-    for (int i = 0; i <= p->n_kernels; i++)
+    f->map = m;
+    for (int i = 0; i < n; i++)
         f->row[i].kernel = i;
     return f;
 }
@@ -36,16 +40,18 @@ void profile_free(Profile *f)
     free(f);
 }
 
-static void count(void *ctx, const PlanProgram *program, int step,
-                  double seconds)
+static void count(void *ctx, const ExecTraced *t)
 {
     Profile *f = ctx;
-    const PlanStep *s = &program->step[step];
-    Row *r = &f->row[s->kind == STEP_COPY ? f->plan->n_kernels : s->kernel];
+    const PlanStep *s = &t->program->step[t->step];
+    Row *r =
+        &f->row[s->kind == STEP_COPY ? f->map->plan->n_kernels : s->kernel];
+    TrafficStep step = {t->tokens, t->outputs, t->past};
     if (r->launches++ == 0)
-        r->note = s->note;
-    r->seconds += seconds;
-    f->seconds += seconds;
+        r->first = s;
+    r->seconds += t->seconds;
+    r->bytes += traffic_sum(traffic_launch(f->map, s, step));
+    f->seconds += t->seconds;
 }
 
 void profile_use(Executor *x, Profile *f)
@@ -56,35 +62,73 @@ void profile_use(Executor *x, Profile *f)
         exec_set_trace(x, NULL, NULL);
 }
 
+/* ---- the report */
+
 static int by_time(const void *a, const void *b)
 {
     const Row *x = a, *y = b;
     return (x->seconds < y->seconds) - (x->seconds > y->seconds);
 }
 
-static void report_row(const Profile *f, const Row *r, Report *out,
-                       const char *what)
+static void print_row(Report *r, const Row *row, const char *name,
+                      const char *label, double share, double bandwidth)
 {
-    char key[300], label[64];
-    const char *name = r->kernel == f->plan->n_kernels
-                           ? "copy"
-                           : f->plan->kernel[r->kernel].name;
-    snprintf(key, sizeof key, "%s_%s_s", what, name);
-    snprintf(label, sizeof label, "%s %.40s", what, name);
-    KernelTime t = {r->seconds, r->seconds / f->seconds, r->launches,
-                    r->note ? r->note : ""};
-    report_kernel(out, key, label, &t);
+    char bytes[PRINT_BYTES_MAX], rate[32] = "", part[32] = "";
+    double each = 1 / (double)row->launches;
+    if (row->bytes > 0)
+        snprintf(rate, sizeof rate, "%.1f GB/s",
+                 row->bytes / row->seconds / 1e9);
+    if (row->bytes > 0 && bandwidth > 0)
+        snprintf(part, sizeof part, "%.0f %%",
+                 100 * row->bytes / row->seconds / bandwidth);
+    report_line(
+        r, "  %-4s %5.1f %% %9.2f us x %-6" PRId64 " %9s %10s %5s  %s", name,
+        100 * share, 1e6 * row->seconds * each, row->launches,
+        row->bytes > 0 ? print_bytes((int64_t)(row->bytes * each), bytes) : "",
+        rate, part, label);
 }
 
-void profile_report(const Profile *f, Report *r, const char *what)
+static void json_row(Report *r, const Row *row, const char *name,
+                     const char *label, double share, double bandwidth)
 {
-    int n = f->plan->n_kernels + 1;
+    report_item(r);
+    report_text(r, "kernel", "", name, strlen(name));
+    report_text(r, "what", "", label, strlen(label));
+    report_int(r, "launches", "", row->launches, "");
+    report_real(r, "seconds", "", row->seconds, "");
+    report_real(r, "share_of_time", "", share, "");
+    report_real(r, "bytes", "", row->bytes, "");
+    report_real(r, "bytes_per_s", "", row->bytes / row->seconds, "");
+    if (bandwidth > 0)
+        report_real(r, "share_of_bandwidth", "",
+                    row->bytes / row->seconds / bandwidth, "");
+    report_item_end(r);
+}
+
+static void report_row(const Profile *f, const Row *row, Report *r,
+                       double bandwidth)
+{
+    char label[TRAFFIC_LABEL];
+    const char *name = row->kernel == f->map->plan->n_kernels
+                           ? "copy"
+                           : f->map->plan->kernel[row->kernel].name;
+    traffic_label(f->map, row->first, label);
+    (r->json ? json_row : print_row)(r, row, name, label,
+                                     row->seconds / f->seconds, bandwidth);
+}
+
+void profile_report(const Profile *f, Report *r, double bandwidth)
+{
+    int n = f->map->plan->n_kernels + 1;
     Row *sorted = malloc((size_t)n * sizeof *sorted);
     if (!sorted)
         abort();
     memcpy(sorted, f->row, (size_t)n * sizeof *sorted);
     qsort(sorted, (size_t)n, sizeof *sorted, by_time);
-    for (int i = 0; i < n && i < MOST_ROWS && sorted[i].launches; i++)
-        report_row(f, &sorted[i], r, what);
+    report_list(r, "kernels");
+    for (int i = 0; i < n && (r->json || i < MOST_ROWS); i++)
+        if (sorted[i].launches)
+            report_row(f, &sorted[i], r, bandwidth);
+    report_list_end(r);
     free(sorted);
 }

@@ -1,6 +1,7 @@
 #include "runtime/cli/report.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "runtime/cli/print.h"
@@ -72,18 +73,43 @@ void report_spread(Report *r, const char *key, const char *label, Spread v,
     fputc('}', r->f);
 }
 
-void report_kernel(Report *r, const char *key, const char *label,
-                   const KernelTime *t)
+void report_list(Report *r, const char *key)
 {
-    begin_row(r, key, label);
-    if (r->json) {
-        fprintf(r->f, "{\"launches\": %" PRId64 ", \"seconds\": ", t->launches);
-        print_json_number(r->f, t->seconds);
+    if (r->json)
+        fprintf(r->f, "%s\"%s\": [", r->n ? ", " : "", key);
+    r->n = 0;
+}
+
+void report_list_end(Report *r)
+{
+    if (r->json)
+        fputc(']', r->f);
+    r->n = 1;
+}
+
+void report_item(Report *r)
+{
+    if (r->json)
+        fputs(r->n ? ", {" : "{", r->f);
+    r->n = 0;
+}
+
+void report_item_end(Report *r)
+{
+    if (r->json)
         fputc('}', r->f);
+    r->n = 1;
+}
+
+void report_line(Report *r, const char *fmt, ...)
+{
+    if (r->json)
         return;
-    }
-    fprintf(r->f, "%5.1f %% %9.2f us x %-6" PRId64 " %.40s\n", 100 * t->share,
-            1e6 * t->seconds / (double)t->launches, t->launches, t->note);
+    va_list ap;
+    va_start(ap, fmt);
+    vfprintf(r->f, fmt, ap);
+    va_end(ap);
+    fputc('\n', r->f);
 }
 
 void report_reals(Report *r, const char *key, const double *v, int64_t n)

@@ -9,7 +9,7 @@
 typedef struct {
     FILE *f;
     bool json;
-    int n; /* rows so far */
+    int n; /* rows so far in this object, or objects in this list */
 } Report;
 
 /* key: of the JSON object; label: what a person reads; unit may be "". */
@@ -27,14 +27,15 @@ typedef struct {
 } Spread;
 void report_spread(Report *r, const char *key, const char *label, Spread v,
                    const char *unit);
-/* The time of one kernel. */
-typedef struct {
-    double seconds, share; /* in all, and as part of everything */
-    int64_t launches;
-    const char *note; /* what it makes */
-} KernelTime;
-void report_kernel(Report *r, const char *key, const char *label,
-                   const KernelTime *t);
+/* A list of objects in JSON, each begun and ended; of a table these are just
+ * further rows. */
+void report_list(Report *r, const char *key);
+void report_list_end(Report *r);
+void report_item(Report *r);
+void report_item_end(Report *r);
+/* A line of text, in the table only. */
+void report_line(Report *r, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 /* A list, in JSON only. */
 void report_reals(Report *r, const char *key, const double *v, int64_t n);
 /* Bytes, shown with a binary unit. */

@@ -195,18 +195,30 @@ def plans_and_caches():
 
 
 def benches():
-    r = json.loads(good("bench", MODEL, "--prompt-tokens=5", "--max-tokens=2", "--repeat=2",
-                        "--json", *ENGINE).stdout)
-    for key in ("prefill_tokens_per_s", "decode_tokens_per_s", "first_token_s"):
-        check(0 < r[key]["least"] <= r[key]["median"] <= r[key]["most"], key, r)
+    r = json.loads(good("bench", MODEL, "--prompt-tokens=5,3", "--max-tokens=2", "--repeat=2",
+                        "--depth=0,4", "--json", *ENGINE).stdout)
+    want = [(w, n, d) for d in (0, 4) for w, n in (("prefill", 5), ("prefill", 3), ("decode", 2))]
+    check([(m["what"], m["tokens"], m["depth"]) for m in r["measurements"]] == want, r)
+    for m in r["measurements"]:
+        for key in ["tokens_per_s"] + ["first_token_s"] * (m["what"] == "prefill"):
+            check(0 < m[key]["least"] <= m[key]["median"] <= m[key]["most"], key, r)
+    fails(2, "nothing to measure", "bench", MODEL, "--prompt-tokens=0", "--max-tokens=0")
+    fails(2, "below 2^31", "bench", MODEL, "--depth=2147483640", "--prompt-tokens=9")
     r = json.loads(good("bench", MODEL, "--startup", "--repeat=2", "--json",
                         "--machine=rtx3090x6").stdout)
     check(r["plan_total_s"]["median"] > 0 and "cold_total_s" not in r, r)
     if JIT:
         r = json.loads(good("bench", MODEL, "--startup", "--repeat=2", "--json", CACHE).stdout)
         check(r["cached_kernels_s"]["median"] < r["cold_kernels_s"]["median"], r)
-        p = good("bench", MODEL, "--prompt-tokens=5", "--repeat=1", "--profile", CACHE)
-        check(b"decode k" in p.stdout, p)
+        args = ("bench", MODEL, "--prompt-tokens=5", "--max-tokens=1", "--repeat=1", "--profile",
+                CACHE)
+        p = good(*args)
+        check(b"experts ffn_gate_exps+ffn_up_exps q4_k" in p.stdout, p)
+        r = json.loads(good(*args, "--json").stdout)
+        decode = r["measurements"][1]
+        moved = sum(k["bytes"] for k in decode["kernels"])
+        check(abs(moved / decode["bytes_per_token"] - 1) < 1e-9, moved, decode)
+        check(0 < decode["share_of_bandwidth"] and r["read_bytes_per_s"] > 0, r)
 
 
 started = time.monotonic()

@@ -83,11 +83,21 @@ Test(options, values)
     cr_expect_str_eq(o.set.item[0], "a=b");
     cr_expect_str_eq(o.set.item[1], "c=d");
     cr_expect_str_eq(o.kv, "q8_0,f16");
+    cr_assert(!parse(a, "bench|m|--depth=0,4096,17|--prompt-tokens=5", &o));
+    cr_expect_eq(o.depth.n, 3);
+    cr_expect_eq(o.depth.item[1], 4096);
+    cr_expect_eq(o.depth.item[2], 17);
+    cr_expect_eq(o.prompt_tokens.n, 1);
+    cr_expect_eq(o.prompt_tokens.item[0], 5);
     arena_free(a);
 }
 
 Test(options, wrong_values)
 {
+    expect_error("bench|m|--depth=1,", "0 or more");
+    expect_error("bench|m|--depth=,1", "0 or more");
+    expect_error("bench|m|--depth=1,-1", "0 or more");
+    expect_error("bench|m|--depth=1;2", "whole number");
     expect_error("run|m|--batch=-1", "0 or more");
     expect_error("run|m|--batch=1x", "whole number");
     expect_error("run|m|--batch=99999999999999999999", "whole number");

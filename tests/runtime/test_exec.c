@@ -137,6 +137,47 @@ Test(exec, draft)
     toy_close(&t);
 }
 
+/* Frees e. */
+static bool err_is(Err *e, const char *part)
+{
+    bool same = e && strstr(err_text(e), part);
+    err_free(e);
+    return same;
+}
+
+/* Back to a mark from further on, twice: the rest must come out the same. */
+Test(exec, mark_and_rewind)
+{
+    enum { MARK = 14 };
+    Toy t;
+    int32_t tokens[N];
+    make_tokens(tokens);
+    ToyWant *want = toy_want(tokens, N);
+    Check k = {.want = want};
+    Feed head = {.tokens = tokens, .n = MARK, .wanted = MARK};
+    Feed rest = {.tokens = tokens + MARK,
+                 .n = N - MARK,
+                 .chunk = check,
+                 .ctx = &k};
+    toy_ok(toy_open(&t, toy_plan, 2));
+    cr_assert(err_is(session_rewind(t.session), "no mark"));
+    toy_ok(session_feed(t.session, &head));
+    toy_ok(session_mark(t.session));
+    k.base = MARK;
+    for (int i = 0; i < 3; i++) {
+        toy_ok(session_feed(t.session, &rest));
+        cr_expect_eq(session_past(t.session, 0), N);
+        toy_ok(session_rewind(t.session));
+        cr_expect_eq(session_past(t.session, 0), MARK);
+    }
+    cr_expect_eq(k.wrong, 0);
+    cr_expect_eq(k.tokens, 3 * (N - MARK));
+    toy_ok(session_reset(t.session));
+    cr_expect(err_is(session_rewind(t.session), "no mark"));
+    free(want);
+    toy_close(&t);
+}
+
 static void expect_feed_error(Toy *t, const Feed *f, ErrCode code,
                               const char *part)
 {
@@ -190,12 +231,14 @@ typedef struct {
     double seconds;
 } Traced;
 
-static void trace(void *ctx, const PlanProgram *p, int step, double seconds)
+static void trace(void *ctx, const ExecTraced *of)
 {
     Traced *t = ctx;
-    t->wrong += strcmp(p->name, "main") != 0 || step != t->steps % 5;
+    t->wrong += strcmp(of->program->name, "main") != 0 ||
+                of->step != t->steps % 5 || of->tokens != 6 ||
+                of->past != t->steps / 5 * 6;
     t->steps++;
-    t->seconds += seconds;
+    t->seconds += of->seconds;
 }
 
 Test(exec, trace)
