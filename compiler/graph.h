@@ -66,6 +66,7 @@ Op op_from_name(const char *name);
 enum {
     ATTR_value = 0, ATTR_begin = 0, ATTR_eps = 0, ATTR_scale = 0,
     ATTR_rope_dims = 0, ATTR_rope_theta = 1, ATTR_rope_pairing = 2,
+    ATTR_rope_stretch = 3,
     ATTR_delta_heads = 0, ATTR_delta_form = 1,
     ATTR_index = 0, ATTR_device = 0,
 };

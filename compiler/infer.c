@@ -243,6 +243,7 @@ static Err *rule_rope(const Rule *r, Type *y)
     const Type *x = r->arg[0];
     int64_t dims = r->n->attr[ATTR_rope_dims].i;
     double theta = r->n->attr[ATTR_rope_theta].f;
+    double stretch = r->n->attr[ATTR_rope_stretch].f;
     TRY(want(r, 0, is_f32(x) && x->rank == 3, "f32[T,heads,dims]"));
     TRY(want(r, 1, is_ids(r->arg[1]) && r->arg[1]->rank == 1 &&
                        dim_equal(r->arg[1]->dim[0], x->dim[0]),
@@ -254,6 +255,9 @@ static Err *rule_rope(const Rule *r, Type *y)
     if (!(theta > 0) || isinf(theta))
         return err_new(ERR_INPUT, "rope %%%s: theta %g must be positive",
                        r->n->name, theta);
+    if (!(stretch > 0) || isinf(stretch))
+        return err_new(ERR_INPUT, "rope %%%s: stretch %g must be positive",
+                       r->n->name, stretch);
     if (r->n->n_args == 3)
         TRY(want(r, 2, is_vector(r, 2, dims / 2), "dims/2 factors"));
     *y = *x;

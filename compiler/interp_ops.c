@@ -192,8 +192,9 @@ void eval_rope(const Frame *f, const Cell *const *arg, Cell *y)
     for (int64_t row = 0; row < y->dim[0] * heads; row++) {
         double *x = y->v + row * y->last, p = arg[1]->v[row / heads];
         for (int64_t i = 0; i < dims / 2; i++) {
-            double angle = p * pow(n->attr[ATTR_rope_theta].f,
-                                   -2.0 * (double)i / (double)dims);
+            double angle = p / n->attr[ATTR_rope_stretch].f *
+                           pow(n->attr[ATTR_rope_theta].f,
+                               -2.0 * (double)i / (double)dims);
             if (n->n_args == 3)
                 angle /= cell_at(arg[2], i);
             turn(&x[half ? i : 2 * i], &x[half ? i + dims / 2 : 2 * i + 1],

@@ -116,8 +116,11 @@ static Err *run_return(Lower *l, Env *env, const Stmt *s)
 {
     int n = s->u.ret.n_values;
     Val *item = ARENA_ARRAY(l->a, Val, n);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
+        l->hint = n == 1 ? env->hint : NULL;
         TRY(lower_expr(l, env, s->u.ret.values[i], &item[i]));
+    }
+    l->hint = NULL;
     env->result = n == 1 ? item[0]
                          : (Val){.kind = VAL_TUPLE, .n = n, .item = item};
     env->returned = true;
@@ -187,11 +190,14 @@ static Err *bind_dim_vars(Lower *l, Env *env, const Decl *d, Span at)
     return NULL;
 }
 
-/* A number handed to a float parameter is a float inside. */
-static void convert_arg(const Field *p, Val *v)
+/* A number handed to a float parameter is a float inside, the bare name of a
+ * weight handed to a scope parameter the scope of that name. */
+static void convert_arg(Lower *l, const Field *p, Val *v)
 {
     if (p->type.kind == TYPE_FLOAT && lower_is_number(v))
         *v = (Val){.kind = VAL_FLOAT, .f = lower_number(v), .span = v->span};
+    if (p->type.kind == TYPE_WEIGHTS && v->kind == VAL_WEIGHT)
+        *v = lower_scope(l, v);
 }
 
 static Err *eval_args(Lower *l, Env *env, const Expr *call, Val *out)
@@ -201,7 +207,7 @@ static Err *eval_args(Lower *l, Env *env, const Expr *call, Val *out)
         const Field *p = &d->u.fn.params[i];
         const Expr *e = call->u.call.slots[i];
         TRY(lower_expr(l, env, e, &out[i]));
-        convert_arg(p, &out[i]);
+        convert_arg(l, p, &out[i]);
         if (p->type.kind == TYPE_TENSOR && out[i].kind != VAL_TENSOR) {
             Ref r;
             TRY(lower_as_tensor(l, env, &out[i], &r));
@@ -221,10 +227,11 @@ static Err *run_body(Lower *l, Env *env, const Decl *d, Span at)
 }
 
 static Err *call_fn(Lower *l, Env *env, const Expr *call, const Val *arg,
-                    Val *out)
+                    const char *hint, Val *out)
 {
     const Decl *d = call->u.call.decl;
-    Env inner = {.g = env->g, .weights = env->weights, .names = {.a = l->a}};
+    Env inner = {.g = env->g, .weights = env->weights, .names = {.a = l->a},
+                 .hint = hint};
     for (int i = 0; i < d->u.fn.n_params; i++)
         lower_bind(l, &inner, d->u.fn.params[i].name.text, &arg[i]);
     TRY(run_body(l, &inner, d, call->span));
@@ -333,7 +340,7 @@ static Err *call_layer(Lower *l, Env *env, const Expr *call, const Val *arg,
 Err *lower_decl_call(Lower *l, Env *env, const Expr *call, Val *out)
 {
     const Decl *d = call->u.call.decl;
-    const char *hint = l->hint;
+    const char *hint = l->hints ? NULL : l->hint;
     Val *arg = ARENA_ARRAY(l->a, Val, d->u.fn.n_params + 1);
     l->hints = NULL;
     l->hint = NULL;
@@ -341,7 +348,7 @@ Err *lower_decl_call(Lower *l, Env *env, const Expr *call, Val *out)
     TRY(eval_args(l, env, call, arg));
     if (d->kind == DECL_LAYER)
         return call_layer(l, env, call, arg, hint, out);
-    TRY(call_fn(l, env, call, arg, out));
+    TRY(call_fn(l, env, call, arg, hint, out));
     out->span = call->span;
     return NULL;
 }

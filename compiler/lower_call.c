@@ -344,6 +344,10 @@ static Err *call_rope(const Call *c, Val *out)
                   &attr[ATTR_rope_dims].i));
     TRY(lower_float(c->l, c->env, ast_arg(c->call, "theta"),
                     &attr[ATTR_rope_theta].f));
+    attr[ATTR_rope_stretch].f = 1;
+    if (ast_arg(c->call, "stretch"))
+        TRY(lower_float(c->l, c->env, ast_arg(c->call, "stretch"),
+                        &attr[ATTR_rope_stretch].f));
     attr[ATTR_rope_pairing].i =
         choice(OP_rope, ATTR_rope_pairing, ast_word(c->call, "pairing"));
     return emit(c, OP_rope, n, arg, attr, out);

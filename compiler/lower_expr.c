@@ -89,6 +89,13 @@ const TensorInfo *lower_find_tensor(Lower *l, const Val *w, const char **name,
     return t;
 }
 
+Val lower_scope(Lower *l, const Val *w)
+{
+    return (Val){.kind = VAL_SCOPE, .span = w->span,
+                 .text = join(l, w->text, w->item[0].text, ""),
+                 .pattern = join(l, w->pattern, w->item[0].text, "")};
+}
+
 static int rank_without_ones(const Dim *d, int rank)
 {
     while (rank > 1 && dim_equal(d[rank - 1], dim_const(1)))
@@ -121,10 +128,21 @@ static Err *check_tensor(Lower *l, const Val *w, const TensorInfo *t,
     return NULL;
 }
 
+/* "weight" and "bias" alone say too little: "attn_q", "attn_q.bias". */
+static const char *telling_name(Lower *l, const Val *w)
+{
+    const char *own = w->item[0].text, *point = strrchr(w->pattern, '.');
+    const char *last = point ? point + 1 : w->pattern;
+    if (*last && strcmp(own, "weight") == 0)
+        return join(l, "", last, "");
+    return *last && strcmp(own, "bias") == 0 ? join(l, last, own, "") : own;
+}
+
 /* "blk.{i}.attn_q.weight" -> "attn_q"; only letters, digits, _ and points. */
 static const char *node_name(Lower *l, const Val *w)
 {
-    char *s = arena_strndup(l->a, w->item[0].text, strlen(w->item[0].text));
+    const char *name = telling_name(l, w);
+    char *s = arena_strndup(l->a, name, strlen(name));
     for (char *p = s; *p; p++)
         if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
               (*p >= '0' && *p <= '9') || *p == '.'))

@@ -226,6 +226,8 @@ static void scalar_arg(Unify *u, Expr *arg, int i)
     TypeKind type = u->d->u.fn.params[i].type.kind;
     SortKind want = scalar_sort(type);
     SortKind got = sema_expr(u->s, arg, want)->kind;
+    if (type == TYPE_WEIGHTS && got == SORT_WEIGHT && !arg->sort->has_shape)
+        got = SORT_SCOPE; /* w.attn_q for all that begins with its name */
     u->map.by[u->d->u.fn.n_vars + i] = arg->poly;
     if (got == want || (want == SORT_FLOAT && got == SORT_INT))
         return;

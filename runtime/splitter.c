@@ -8,12 +8,12 @@
 
 typedef struct {
     const char *name;
-    bool nfc;
+    SplitRules rules;
     const char *regex;
 } Row;
 
 static const Row rows[] = {
-#define SPLITTER(name, nfc, regex) {#name, nfc, regex},
+#define SPLITTER(name, nfc, bos, whole, regex) {name, {nfc, bos, whole}, regex},
 #include "splitters.def"
 #undef SPLITTER
 };
@@ -88,7 +88,7 @@ void splitter_free(Splitter *s)
     free(s);
 }
 
-bool splitter_nfc(const Splitter *s) { return s->row->nfc; }
+const SplitRules *splitter_rules(const Splitter *s) { return &s->row->rules; }
 
 Err *splitter_work_new(const Splitter *s, SplitWork **out)
 {

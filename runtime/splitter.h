@@ -15,12 +15,16 @@
 typedef struct Splitter Splitter;
 typedef struct SplitWork SplitWork;
 
+/* What else the name of a pattern stands for; splitters.def. */
+typedef struct {
+    bool nfc, bos, whole;
+} SplitRules;
+
 /* `pre` is the value of tokenizer.ggml.pre; an unknown one is refused with the
  * list of the known.  `jit` false runs the pattern interpreter (for tests). */
 Err *splitter_new(const char *pre, bool jit, Splitter **out) MUST_USE;
 void splitter_free(Splitter *s);
-/* The default for NFC that goes with the pattern. */
-bool splitter_nfc(const Splitter *s);
+const SplitRules *splitter_rules(const Splitter *s);
 
 Err *splitter_work_new(const Splitter *s, SplitWork **out) MUST_USE;
 void splitter_work_free(SplitWork *w);

@@ -134,9 +134,18 @@ typedef struct {
 static Err *encode_piece(Encoder *c, const char *s, size_t n)
 {
     size_t first = c->out->n, kept = 0;
-    for (size_t i = 0; i < n; i++)
-        tokens_add(c->out, c->t->byte_id[(unsigned char)s[i]]);
-    TRY(bpe_run(&c->t->bpe, &c->bpe, c->out->id + first, n, &kept));
+    int32_t whole = c->t->whole ? tokenizer_whole_find(c->t, s, n) : -1;
+    if (whole >= 0) {
+        tokens_add(c->out, whole);
+        return NULL;
+    }
+    for (size_t i = 0; i < n; i++) {
+        int32_t id = c->t->byte_id[(unsigned char)s[i]];
+        if (id >= 0)
+            tokens_add(c->out, id);
+    }
+    TRY(bpe_run(&c->t->bpe, &c->bpe, c->out->id + first, c->out->n - first,
+                &kept));
     c->out->n = first + kept;
     return NULL;
 }

@@ -7,7 +7,9 @@
  *   2. each stretch between them is brought to normal form C (per
  *      splitters.def, or as the caller says);
  *   3. the pattern of tokenizer.ggml.pre cuts it into pieces (splitter.h);
- *   4. each piece starts as one token a byte and is merged by rank (bpe.h).
+ *   4. each piece starts as one token a byte and is merged by rank (bpe.h);
+ *      with some values of pre a piece that is a token is taken as it is.
+ *      A byte that the vocabulary has no token for is left out.
  * This is what Hugging Face's `tokenizers` does with these models, id for id,
  * but for characters that one side's Unicode version lacks: PCRE2 10.42 cuts
  * by version 14, utf8proc 2.8 composes by 15, `tokenizers` 0.23 cuts by 16 and
@@ -57,8 +59,8 @@ int32_t tokenizer_real_size(const Tokenizer *t);
  * Ascending.  They are control tokens whatever type the file gives them. */
 const int32_t *tokenizer_ends(const Tokenizer *t, int *n);
 bool tokenizer_is_end(const Tokenizer *t, int32_t id);
-/* The id that TOKENIZE_BOS puts first; -1 unless the file both names it and
- * says add_bos_token = true. */
+/* The id that TOKENIZE_BOS puts first; -1 unless the file names it and
+ * add_bos_token is true, or absent and splitters.def wants it. */
 int32_t tokenizer_bos(const Tokenizer *t);
 /* The added token (control, unknown or user-defined) with this text, or -1. */
 int32_t tokenizer_find(const Tokenizer *t, const char *text, size_t n);

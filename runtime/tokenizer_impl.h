@@ -23,7 +23,7 @@ struct Tokenizer {
     uint8_t *type;        /* [n] TokenType */
     char *bytes;          /* all tokens, one after the other */
     uint32_t *start;      /* [n + 1] into bytes */
-    int32_t byte_id[256]; /* the token of each single byte */
+    int32_t byte_id[256]; /* the token of each single byte, -1: none */
     Bpe bpe;
     int32_t *added; /* [n_added] ids of added tokens, sorted by their bytes */
     int32_t n_added;
@@ -33,6 +33,15 @@ struct Tokenizer {
     int32_t bos; /* -1: none */
     Splitter *splitter;
     bool nfc;
+    uint32_t *whole; /* index of tokenizer_whole.c, id + 1; NULL: not wanted */
+    uint32_t whole_mask;
 };
+
+void tokenizer_whole_init(Tokenizer *t);
+/* `id` is a normal token spelt in the byte alphabet: no two have the same
+ * bytes. */
+Err *tokenizer_whole_add(Tokenizer *t, int32_t id) MUST_USE;
+/* The token that a whole piece of text is, or -1. */
+int32_t tokenizer_whole_find(const Tokenizer *t, const char *s, size_t n);
 
 #endif

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "hash.h"
 #include "tokenizer_impl.h"
 #include "unicode.h"
@@ -28,6 +29,7 @@ typedef struct {
     Arena *tmp;
     const MetaValue *types; /* NULL: all normal */
     const MetaValue *merges;
+    const SplitRules *rules;
     Spelling spelling;
     int32_t last_result; /* of the merge before */
 } Loader;
@@ -206,21 +208,27 @@ static Err *load_bytes(Loader *l)
                        total);
     t->bytes = arena_alloc(t->arena, total);
     t->start = ARENA_ARRAY(t->arena, uint32_t, t->n + 1);
+    if (l->rules->whole)
+        tokenizer_whole_init(t);
     for (int32_t i = 0; i < t->n; i++) {
         char *to = t->bytes + t->start[i];
         int64_t n = is_added(t->type[i])
                         ? -1
                         : spell_bytes(byte_of, s->text[i], s->len[i], to);
-        if (n < 0) {
+        bool spelt = n >= 0;
+        if (!spelt) {
             n = s->len[i];
             memcpy(to, s->text[i], s->len[i]);
         }
         t->start[i + 1] = t->start[i] + (uint32_t)n;
+        if (l->rules->whole && spelt && t->type[i] == TOKEN_NORMAL)
+            TRY(tokenizer_whole_add(t, i));
     }
     return NULL;
 }
 
-static Err *load_byte_ids(Loader *l)
+/* Vocabularies trained on text alone lack bytes that it had none of. */
+static void load_byte_ids(Loader *l)
 {
     int16_t byte_of[ALPHABET_END];
     make_alphabet(byte_of);
@@ -229,15 +237,9 @@ static Err *load_byte_ids(Loader *l)
         if (byte_of[cp] < 0)
             continue;
         size_t n = (size_t)unicode_put(cp, text);
-        int32_t id = spelling_find(&l->spelling, text, n, "", 0);
-        if (id < 0)
-            return err_new(ERR_INPUT,
-                           KEY("tokens") " has no entry for the byte 0x%02X "
-                                         "(spelt U+%04X)",
-                           (unsigned)byte_of[cp], (unsigned)cp);
-        l->t->byte_id[byte_of[cp]] = id;
+        l->t->byte_id[byte_of[cp]] =
+            spelling_find(&l->spelling, text, n, "", 0);
     }
-    return NULL;
 }
 
 /* ---- merges */
@@ -433,10 +435,14 @@ static Err *load_keys(Loader *l)
 static Err *load_splitter(Loader *l, const TokenizerOptions *o)
 {
     const MetaValue *pre;
-    TRY(required(l->m, KEY("pre"), 0, &pre));
-    TRY(splitter_new(pre->strings[0], !o->no_jit, &l->t->splitter));
-    l->t->nfc =
-        o->nfc == NFC_DEFAULT ? splitter_nfc(l->t->splitter) : o->nfc == NFC_ON;
+    TRY(optional(l->m, KEY("pre"), META_STRING, 0, &pre));
+    if (!pre)
+        log_warning("the file has no " KEY("pre") "; text is cut as for "
+                                                  "'default'");
+    TRY(splitter_new(pre ? pre->strings[0] : "default", !o->no_jit,
+                     &l->t->splitter));
+    l->rules = splitter_rules(l->t->splitter);
+    l->t->nfc = o->nfc == NFC_DEFAULT ? l->rules->nfc : o->nfc == NFC_ON;
     return NULL;
 }
 
@@ -444,7 +450,8 @@ static Err *load_bos(Loader *l)
 {
     const MetaValue *add;
     TRY(optional(l->m, KEY("add_bos_token"), META_BOOL, 0, &add));
-    l->t->bos = add && add->ints[0] ? id_key(l->m, KEY("bos_token_id")) : -1;
+    bool wanted = add ? add->ints[0] : l->rules->bos;
+    l->t->bos = wanted ? id_key(l->m, KEY("bos_token_id")) : -1;
     return NULL;
 }
 
@@ -455,7 +462,7 @@ static Err *load_all(Loader *l, const TokenizerOptions *o)
     TRY(load_types(l));
     load_ends(l); /* may change types: before whatever depends on them */
     TRY(load_bytes(l));
-    TRY(load_byte_ids(l));
+    load_byte_ids(l);
     TRY(load_merges(l));
     TRY(load_added(l));
     return load_bos(l);

@@ -13,15 +13,17 @@ typedef struct {
     int64_t half; /* dims / 2 */
 } Rope;
 
-/* theta^(-2i/dims), named by what it depends on. */
-static LLVMValueRef rope_table(Ir *ir, int64_t dims, double theta)
+/* theta^(-2i/dims) / stretch, named by what it depends on. */
+static LLVMValueRef rope_table(Ir *ir, int64_t dims, double theta,
+                               double stretch)
 {
-    char name[80];
+    char name[100];
     LLVMValueRef *v = ARENA_ARRAY(ir->arena, LLVMValueRef, dims / 2);
     for (int64_t i = 0; i < dims / 2; i++)
-        v[i] =
-            LLVMConstReal(ir->f64, pow(theta, -2.0 * (double)i / (double)dims));
-    snprintf(name, sizeof name, "rope.%lld.%a", (long long)dims, theta);
+        v[i] = LLVMConstReal(
+            ir->f64, pow(theta, -2.0 * (double)i / (double)dims) / stretch);
+    snprintf(name, sizeof name, "rope.%lld.%a.%a", (long long)dims, theta,
+             stretch);
     return l_table(ir, name, ir->f64, v, (int)(dims / 2));
 }
 
@@ -85,7 +87,8 @@ static Rope rope_angles(Rows *r, const Node *node)
     LLVMValueRef p = l_load(ir, ir->i32, rows_at(r, &pos));
     Rope rope = {.half = dims / 2};
     rope.position = LLVMBuildSIToFP(ir->b, p, ir->f64, "position");
-    rope.freq = rope_table(ir, dims, node->attr[ATTR_rope_theta].f);
+    rope.freq = rope_table(ir, dims, node->attr[ATTR_rope_theta].f,
+                           node->attr[ATTR_rope_stretch].f);
     if (node->n_args == 3) {
         Value f = rows_value(r, node->arg[2]);
         rope.factor = rows_at(r, &f);

@@ -84,7 +84,7 @@ Test(interp, rope_turns_both_pairings)
 {
     const char *text =
         "func @f(%%x: f32[T,1,4], %%p: i32[T]) {\n"
-        "  %%y = rope %%x, %%p {dims=4, theta=10000, pairing=%s} : "
+        "  %%y = rope %%x, %%p {dims=4, theta=10000, pairing=%s, stretch=1} : "
         "f32[T,1,4]\n  ret %%y\n}\n";
     const char *pairing[] = {"half", "adjacent"};
     double x[] = {1, 0, 0, 1}, p[] = {3};
@@ -100,6 +100,22 @@ Test(interp, rope_turns_both_pairings)
         free(out.v);
         rig_free(&r);
     }
+}
+
+Test(interp, rope_stretch_and_factors_divide_the_angle)
+{
+    Rig r = rig_new("func @f(%x: f32[T,1,4], %p: i32[T], $f: f32[2]) {\n"
+                    "  %y = rope %x, %p, $f {dims=4, theta=10000, "
+                    "pairing=half, stretch=4} : f32[T,1,4]\n  ret %y\n}\n",
+                    4);
+    double x[] = {1, 0, 0, 1}, p[] = {24}, f[] = {2, 1};
+    double a = 24 / 4.0 / 2, b = 24 / 4.0 * 0.01;
+    double want[] = {cos(a), -sin(b), sin(a), cos(b)};
+    InterpValue in[] = {value(4, x), value(1, p), value(2, f)}, out;
+    run(&r, 1, 0, in, &out);
+    expect(&out, 4, want);
+    free(out.v);
+    rig_free(&r);
 }
 
 Test(interp, attention_sees_the_past_and_not_the_future)

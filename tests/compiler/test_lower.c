@@ -148,6 +148,22 @@ Test(lower, a_weight_is_one_node_however_often_it_is_read)
     arena_free(r.a);
 }
 
+/* The bare name of a weight, handed to a scope parameter. */
+Test(lower, a_name_is_a_scope_where_one_is_asked)
+{
+    Lowered r = lower("fn inner(w: weights, x: [T, D]) -> [T, D] {\n"
+                      "y = if has(w.bias) then x + w.bias : [D] else x\n"
+                      "return rmsnorm(y, w.weight : [D], eps = 1e-6)\n}\n"
+                      "layer f(i: index, x: [T, D]) -> [T, D] {\n"
+                      "w = weights(\"blk.{i}\")\nreturn inner(w.norm, x)\n}",
+                      "for i in 0..L { x = f(i, x) }");
+    cr_assert_null(r.said, "%s", r.said);
+    cr_assert_eq(r.m->n_graphs, 2);
+    cr_assert(has_weight(r.m, "blk.{i}.norm.weight"));
+    cr_assert_str_eq(r.m->graph[0]->node[1].name, "norm");
+    arena_free(r.a);
+}
+
 Test(lower, nothing_is_equal_to_a_nan)
 {
     const char *const untrue[] = {"n == 1.0", "n == n", "n <= 1.0", "n > 1.0"};

@@ -122,13 +122,13 @@ static const Case cases[] = {
             "  %a = rmsnorm %x {eps=1e-6} : f32[T,4096]\n  ret %a\n}\n"},
     /* rope */
     {1e-11, "func @f(%x: f32[T,3,24], %p: i32[T]) {\n"
-            "  %a = rope %x, %p {dims=18, theta=10000, pairing=half} : "
+            "  %a = rope %x, %p {dims=18, theta=10000, pairing=half, stretch=1} : "
             "f32[T,3,24]\n"
-            "  %b = rope %x, %p {dims=18, theta=1e7, pairing=adjacent} : "
+            "  %b = rope %x, %p {dims=18, theta=1e7, pairing=adjacent, stretch=8} : "
             "f32[T,3,24]\n  ret %a, %b\n}\n"},
     {1e-11, "func @f(%x: f32[T,2,64], %p: i32[T], $w: f32[32]) {\n"
-            "  %a = rope %x, %p, $w {dims=64, theta=10000, pairing=half} : "
-            "f32[T,2,64]\n  ret %a\n}\n"},
+            "  %a = rope %x, %p, $w {dims=64, theta=10000, pairing=half, "
+            "stretch=2.5} : f32[T,2,64]\n  ret %a\n}\n"},
     /* choosing, placing, rounding */
     {0, "func @f(%x: f32[T,19]) {\n"
         "  %a = topk %x : i32[T,4]\n"
