@@ -23,6 +23,7 @@
 #include "base/blocks.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/packing.h"
 #include "dsl/names.h"
 #include "runtime/plan.h"
 
@@ -86,6 +87,7 @@ typedef struct {
     BlockType dtype;
     int rank;
     Dim dim[MAX_RANK];
+    Packing packing; /* weights: how their blocks lie; pass/pack.c */
 } Type;
 
 typedef uint32_t Ref; /* node index */
@@ -177,7 +179,7 @@ static inline bool dim_equal(Dim a, Dim b)
 {
     return a.k == b.k && a.sym == b.sym;
 }
-/* "f32[T,256]" */
+/* "f32[T,256]", "q4_k/x8[256,512]" */
 void type_print(const Type *t, Buf *b);
 const char *type_text(Arena *a, const Type *t);
 /* Product of all dims but those of symbols, and the symbol they scale with:

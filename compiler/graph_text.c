@@ -273,6 +273,22 @@ static Err *dim(Reader *r, Dim *d)
     return NULL;
 }
 
+/* "/x8", or nothing */
+static Err *packing(Reader *r, Packing *out)
+{
+    const char *w;
+    *out = PACK_ROWS;
+    if (!accept(r, "/"))
+        return NULL;
+    TRY(word(r, "a packing", &w));
+    for (int i = PACK_ROWS + 1; i < PACK_COUNT; i++)
+        if (strcmp(w, packing_name[i]) == 0) {
+            *out = (Packing)i;
+            return NULL;
+        }
+    return err_new(ERR_INPUT, "line %d: no packing '%s'", r->line, w);
+}
+
 static Err *type(Reader *r, Type *t)
 {
     const char *w;
@@ -281,6 +297,7 @@ static Err *type(Reader *r, Type *t)
     t->dtype = strcmp(w, "any") == 0 ? TYPE_ANY : block_from_name(w);
     if (t->dtype == BT_COUNT && strcmp(w, "any") != 0)
         return err_new(ERR_INPUT, "line %d: no type '%s'", r->line, w);
+    TRY(packing(r, &t->packing));
     TRY(expect(r, "["));
     if (accept(r, "]"))
         return NULL;

@@ -41,7 +41,8 @@ static bool shape_equal(const Type *a, const Type *b)
 
 bool type_equal(const Type *a, const Type *b)
 {
-    return a->dtype == b->dtype && shape_equal(a, b);
+    return a->dtype == b->dtype && a->packing == b->packing &&
+           shape_equal(a, b);
 }
 
 static void print_dim(Buf *b, Dim d)
@@ -58,6 +59,8 @@ static void print_dim(Buf *b, Dim d)
 void type_print(const Type *t, Buf *b)
 {
     buf_puts(b, t->dtype == TYPE_ANY ? "any" : block_info[t->dtype].name);
+    if (t->packing)
+        buf_printf(b, "/%s", packing_name[t->packing]);
     buf_puts(b, "[");
     for (int i = 0; i < t->rank; i++) {
         if (i)
@@ -181,7 +184,8 @@ static Err *rule_same(const Rule *r, Type *y)
 static Err *rule_binary(const Rule *r, Type *y)
 {
     const Type *a = r->arg[0], *b = r->arg[1];
-    *y = (Type){BT_f32, a->rank > b->rank ? a->rank : b->rank, {{0}}};
+    *y = (Type){.dtype = BT_f32,
+                .rank = a->rank > b->rank ? a->rank : b->rank};
     for (int k = 1; k <= y->rank; k++) {
         Dim one = dim_const(1);
         Dim p = k <= a->rank ? a->dim[a->rank - k] : one;

@@ -106,7 +106,7 @@ static int rank_without_ones(const Dim *d, int rank)
 static Err *check_tensor(Lower *l, const Val *w, const TensorInfo *t,
                          const char *name)
 {
-    Type want = type_make(TYPE_ANY, w->n, w->shape), have = {TYPE_ANY, 0, {{0}}};
+    Type want = type_make(TYPE_ANY, w->n, w->shape), have = {.dtype = TYPE_ANY};
     if (!t)
         return lower_fail(l, w->span, "%s has no tensor %s",
                           l->o->model->path, name);

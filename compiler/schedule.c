@@ -89,15 +89,27 @@ static void mark_deltanet(Sched *s)
     }
 }
 
+/* A packed tensor and the same one as it is in the file are two weights. */
+static const char *weight_key(Sched *s, const Node *n)
+{
+    if (!n->type.packing)
+        return n->text;
+    Buf b = {0};
+    buf_printf(&b, "%s/%s", n->text, packing_name[n->type.packing]);
+    const char *key = arena_strndup(s->c->arena, b.data, b.n);
+    buf_free(&b);
+    return key;
+}
+
 static Err *add_weight(Sched *s, const Node *n, int device, int *out)
 {
     Plan *p = s->p;
-    NameEntry *e = names_entry(&s->weights[device], n->text);
+    NameEntry *e = names_entry(&s->weights[device], weight_key(s, n));
     *out = e->stamp - 1;
     if (e->stamp)
         return NULL;
     PlanWeight w = {.tensor = keep(s, n->text), .type = n->type.dtype,
-                    .rank = n->type.rank, .ne = {1, 1, 1, 1},
+                    .packing = n->type.packing, .rank = n->type.rank, .ne = {1, 1, 1, 1},
                     .cls = class_of(n->text), .device = device};
     if (n->type.dtype == TYPE_ANY)
         return err_new(ERR_INPUT, "weight %s has no type yet", n->text);

@@ -154,6 +154,31 @@ static Err *check_views(Verify *v, const Graph *g, Ref at)
                : NULL;
 }
 
+/* Only what multiplies integers, or fetches rows, reads packed weights. */
+static bool reads_packed(const Graph *g, const Node *n, int k)
+{
+    OpKind kind = op_info(n->op)->kind;
+    if (n->op == OP_embed)
+        return k == 0;
+    return (kind == KIND_MATMUL || kind == KIND_EXPERTS) && k == 1 &&
+           block_info[g->node[n->arg[0]].type.dtype].kind == BLOCK_ACT;
+}
+
+static Err *check_packing(const Graph *g, const Node *n)
+{
+    const Type *t = &n->type;
+    if (t->packing && n->op != OP_weight)
+        return bad(g, n, "is packed, as only weights can be");
+    if (t->packing &&
+        (t->dtype >= BT_COUNT || t->rank < 2 ||
+         !packing_fits(t->packing, t->dtype, t->dim[1].k)))
+        return bad(g, n, "has a type or shape that cannot be packed");
+    for (int k = 0; k < n->n_args; k++)
+        if (g->node[n->arg[k]].type.packing && !reads_packed(g, n, k))
+            return bad(g, n, "cannot read a packed weight");
+    return NULL;
+}
+
 static Err *check_inferred(const Graph *g, const Node *n)
 {
     Type t;
@@ -182,6 +207,7 @@ static Err *check_node(Verify *v, const Graph *g, Ref at)
     TRY(check_type(g, n));
     if (n->op == OP_call)
         return check_call(v, g, n);
+    TRY(check_packing(g, n));
     TRY(check_inferred(g, n));
     return check_views(v, g, at);
 }

@@ -7,7 +7,7 @@
  * Offsets are bytes from the start of the named region of a device and
  * multiples of PLAN_ALIGN; `bytes` are exact, padding lies between.  Regions
  * are allocated separately, each aligned to PLAN_ALIGN:
- *   weights   file blocks, row after row as in the file
+ *   weights   file blocks, row after row as in the file, or packed (packing.h)
  *   states    per-token states [context rows] and fixed states; fixed ones
  *             are zero at the start of a sequence, rows of the others are
  *             written before they are read
@@ -22,6 +22,7 @@
 #include "base/arena.h"
 #include "base/blocks.h"
 #include "base/err.h"
+#include "base/packing.h"
 
 enum { PLAN_ALIGN = 64, PLAN_MAX_RANK = 4 };
 
@@ -65,6 +66,7 @@ typedef struct {
 typedef struct {
     const char *tensor; /* name in the file */
     BlockType type;
+    Packing packing; /* blocks of each ne[1] rows, in memory */
     int rank;
     int64_t ne[PLAN_MAX_RANK]; /* ne[0] contiguous */
     WeightClass cls;

@@ -206,6 +206,20 @@ static Err *block_type(Reader *r, BlockType *out)
     return wrong(r, "an element type");
 }
 
+/* "/x8", or nothing */
+static Err *packing(Reader *r, Packing *out)
+{
+    *out = PACK_ROWS;
+    if (!accept(r, "/"))
+        return NULL;
+    for (int i = PACK_ROWS + 1; i < PACK_COUNT; i++)
+        if (accept(r, packing_name[i])) {
+            *out = (Packing)i;
+            return NULL;
+        }
+    return wrong(r, "a packing");
+}
+
 static Err *weight_class(Reader *r, WeightClass *out)
 {
     for (int i = 0; i < WEIGHT_CLASS_COUNT; i++)
@@ -289,6 +303,7 @@ static Err *weight_line(Reader *r)
     PlanWeight *w = APPEND(r, p->weight, p->n_weights);
     TRY(string(r, &w->tensor));
     TRY(block_type(r, &w->type));
+    TRY(packing(r, &w->packing));
     TRY(shape(r, d, &w->rank));
     for (int i = 0; i < PLAN_MAX_RANK; i++) {
         w->ne[i] = i < w->rank ? d[i].k : 1;

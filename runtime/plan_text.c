@@ -65,7 +65,8 @@ static void print_weight(FILE *f, int i, const PlanWeight *w)
 {
     fprintf(f, "w%d ", i);
     print_string(f, w->tensor);
-    fprintf(f, " %s [", block_info[w->type].name);
+    fprintf(f, " %s", block_info[w->type].name);
+    fprintf(f, w->packing ? "/%s [" : " [", packing_name[w->packing]);
     for (int k = 0; k < w->rank; k++)
         fprintf(f, "%s%" PRId64, k ? ", " : "", w->ne[k]);
     fprintf(f, "] %s", weight_class_name[w->cls]);

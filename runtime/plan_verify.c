@@ -91,6 +91,9 @@ static Err *check_weight(const Plan *p, const PlanWeight *w)
         return bad("weight", w->tensor, "has no known type, rank or class");
     if (!good_index(w->device, p->n_devices))
         return bad("weight", w->tensor, "lies on no device");
+    if ((unsigned)w->packing >= PACK_COUNT ||
+        !packing_fits(w->packing, w->type, w->ne[1]))
+        return bad("weight", w->tensor, "cannot be packed like that");
     if (w->bytes < 1 || w->bytes != weight_bytes(w))
         return bad("weight", w->tensor, "has bytes that its shape has not");
     if (!inside(w->offset, w->bytes, p->device[w->device].weights))

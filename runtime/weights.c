@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { PIECE_BYTES = 8 << 20 };
 
@@ -49,21 +50,58 @@ static void fail(Loading *l, Err *e)
         err_free(e);
 }
 
+/* Bytes that are read at once: whole rows that are packed together. */
+static int64_t piece_bytes(const PlanWeight *w)
+{
+    int64_t rows = PACK_LANES * block_bytes(w->type, w->ne[0]);
+    if (!w->packing)
+        return PIECE_BYTES;
+    return rows > PIECE_BYTES ? rows : PIECE_BYTES / rows * rows;
+}
+
+static void *memory(int64_t n)
+{
+    void *p = malloc((size_t)n);
+    if (!p)
+        abort();
+    return p;
+}
+
+/* n bytes of whole groups of rows, packed in place with the help of room. */
+static void pack_rows(const PlanWeight *w, uint8_t *at, int64_t n,
+                      uint8_t *room)
+{
+    int64_t blocks = w->ne[0] / block_info[w->type].elems;
+    int64_t group = PACK_LANES * block_bytes(w->type, w->ne[0]);
+    for (int64_t i = 0; i < n; i += group) {
+        memcpy(room, at + i, (size_t)group);
+        packing_pack8(w->type, blocks, room, at + i);
+    }
+}
+
+static void pack_piece(const PlanWeight *w, void *at, int64_t n)
+{
+    if (!w->packing)
+        return;
+    void *room = memory(PACK_LANES * block_bytes(w->type, w->ne[0]));
+    pack_rows(w, at, n, room);
+    free(room);
+}
+
 static Err *read_piece(Device *d, const Gguf *g, const PlanWeight *w,
                        int64_t from, int64_t n)
 {
     const TensorInfo *t = model_tensor(gguf_info(g), w->tensor);
     Place at = {REGION_WEIGHTS, w->offset + from};
     void *direct = d->kind->host_address(d, at);
-    if (direct)
-        return gguf_read(g, t, from, n, direct);
-    void *staging = malloc((size_t)n);
-    if (!staging)
-        abort();
-    Err *e = gguf_read(g, t, from, n, staging);
+    void *to = direct ? direct : memory(n);
+    Err *e = gguf_read(g, t, from, n, to);
     if (!e)
-        e = d->kind->write(d, at, staging, n);
-    free(staging);
+        pack_piece(w, to, n);
+    if (!e && !direct)
+        e = d->kind->write(d, at, to, n);
+    if (!direct)
+        free(to);
     return e;
 }
 
@@ -76,9 +114,10 @@ static void load_pieces(void *ctx, int64_t begin, int64_t end, int thread)
         while (l->first[w + 1] <= i)
             w++;
         const PlanWeight *weight = &p->weight[w];
-        int64_t from = (i - l->first[w]) * PIECE_BYTES;
+        int64_t piece = piece_bytes(weight);
+        int64_t from = (i - l->first[w]) * piece;
         int64_t n = weight->bytes - from;
-        n = n < PIECE_BYTES ? n : PIECE_BYTES;
+        n = n < piece ? n : piece;
         Err *e = read_piece(l->device[weight->device], l->spec->file, weight,
                             from, n);
         if (e)
@@ -100,8 +139,8 @@ Err *weights_load(const ExecSpec *spec, Device *const *device)
     if (!l.first)
         abort();
     for (int i = 0; i < p->n_weights; i++) {
-        int64_t bytes = p->weight[i].bytes;
-        l.first[i + 1] = l.first[i] + (bytes + PIECE_BYTES - 1) / PIECE_BYTES;
+        int64_t bytes = p->weight[i].bytes, piece = piece_bytes(&p->weight[i]);
+        l.first[i + 1] = l.first[i] + (bytes + piece - 1) / piece;
         l.total += bytes;
     }
     pool_run(spec->pool, load_pieces, &l, l.first[p->n_weights]);

@@ -291,13 +291,15 @@ static bool is_choice(const AttrInfo *a, const char *value)
     return false;
 }
 
-/* --set may name a rule, or `delta` (canonicalise). */
+/* --set may name a rule, `delta` (canonicalise) or `pack`. */
 static bool is_known(const Setting *set)
 {
     if (strcmp(set->name, "delta") == 0)
         return is_choice(&op_info(OP_delta_rule)->attr[ATTR_delta_form],
                          set->value);
     bool value = strcmp(set->value, "on") == 0 || strcmp(set->value, "off") == 0;
+    if (strcmp(set->name, "pack") == 0)
+        return value;
     for (int r = 0; r < N_RULES; r++)
         if (strcmp(rules[r].name, set->name) == 0)
             return value;
@@ -309,8 +311,8 @@ static Err *check_settings(const Settings *s)
     for (int i = 0; i < s->n_sets; i++)
         if (!is_known(&s->set[i]))
             return err_new(ERR_USAGE, "--set %s=%s: unknown setting or value; "
-                                      "fusion rules take on or off, delta "
-                                      "takes auto, recurrent or chunked",
+                                      "pack and fusion rules take on or off, "
+                                      "delta takes auto, recurrent or chunked",
                            s->set[i].name, s->set[i].value);
     return NULL;
 }

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "gen/llvm/packed.h"
 #include "gen/llvm/tile.h"
 
 /* ---- choosing ---- */
@@ -168,6 +169,23 @@ static LLVMValueRef load_id(Rows *r, Ref ids, LLVMValueRef limit)
     return bounded(r->ir, id, limit);
 }
 
+/* Row `id` of a table, as it was in the file. */
+static LLVMValueRef table_row(Rows *r, Ref table, LLVMValueRef id)
+{
+    Ir *ir = r->ir;
+    const Type *w = &row_node(r, table)->type;
+    int64_t bytes = block_bytes(w->dtype, w->dim[0].k);
+    LLVMValueRef from = r->e->arg[table], lanes = l_int(ir, PACK_LANES), room;
+    if (!w->packing)
+        return l_index(ir, from, id, bytes);
+    room = emit_scratch(r->e, bytes);
+    LLVMValueRef args[] = {
+        l_index(ir, from, l_div(ir, id, lanes), PACK_LANES * bytes),
+        l_rem(ir, id, lanes), l_int(ir, w->dim[0].k), room};
+    l_call(ir, packed_row(ir, w->dtype), args, 4);
+    return room;
+}
+
 void row_embed(Rows *r, Ref n)
 {
     Ir *ir = r->ir;
@@ -175,8 +193,8 @@ void row_embed(Rows *r, Ref n)
     const Type *w = &row_node(r, node->arg[0])->type;
     LLVMValueRef id = load_id(r, node->arg[1], l_int(ir, w->dim[1].k));
     Value out = rows_place(r, n);
-    LLVMValueRef from = r->e->arg[node->arg[0]], d = l_int(ir, w->dim[0].k);
-    from = l_index(ir, from, id, block_bytes(w->dtype, w->dim[0].k));
+    LLVMValueRef from = table_row(r, node->arg[0], id);
+    LLVMValueRef d = l_int(ir, w->dim[0].k);
     LLVMValueRef args[] = {from, d, rows_at(r, &out)};
     l_call(ir, tile_decoder(ir, w->dtype), args, 3);
 }

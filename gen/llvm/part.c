@@ -94,7 +94,7 @@ static void set_left(Emit *e, Product *p, Ref x)
 
 static Product left_side(Parts *ps)
 {
-    BlockType types[PART_MAX];
+    const Type *types[PART_MAX];
     int n = 0;
     Emit *e = ps->e;
     const Node *first = &e->g->node[ps->part[0].product[0]];
@@ -102,7 +102,7 @@ static Product left_side(Parts *ps)
     for (int i = 0; i < ps->n; i++)
         for (int k = 0; k < ps->part[i].n; k++) {
             Ref w = e->g->node[ps->part[i].product[k]].arg[1];
-            types[n++] = e->g->node[w].type.dtype;
+            types[n++] = &e->g->node[w].type;
         }
     Product p = product_new(e, x->dtype, type_last(x), types, n);
     set_left(e, &p, first->arg[0]);
@@ -161,9 +161,9 @@ void part_tile(Parts *ps, Part *p, LLVMValueRef tile, LLVMValueRef expert)
         row = l_add(ir, row, l_muli(ir, expert, p->columns));
     for (int k = 0; k < p->n; k++) {
         Ref w = ps->e->g->node[p->product[k]].arg[1];
-        BlockType t = ps->e->g->node[w].type.dtype;
-        LLVMValueRef at =
-            l_index(ir, ps->e->arg[w], row, block_bytes(t, ps->left.k));
+        const Type *t = &ps->e->g->node[w].type;
+        LLVMValueRef at = l_index(ir, ps->e->arg[w], row,
+                                  block_bytes(t->dtype, ps->left.k));
         product_tile(&ps->left, at, t, cols,
                      l_at(ir, ps->out, (int64_t)k * PRODUCT_BYTES));
     }

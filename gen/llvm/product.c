@@ -1,5 +1,6 @@
 #include "gen/llvm/product.h"
 
+#include "gen/llvm/packed.h"
 #include "gen/llvm/tile.h"
 
 enum { PANEL_FLOATS = 64 * 1024 }; /* decoded columns: a share of the cache */
@@ -12,20 +13,33 @@ static int64_t panel_columns(int64_t k)
     return n < TILE_COLS ? TILE_COLS : n > PRODUCT_COLS ? PRODUCT_COLS : n;
 }
 
-Product product_new(Emit *e, BlockType x, int64_t k, const BlockType *weights,
+static bool wants_panel(BlockType x, const Type *w)
+{
+    return w->packing ? x != BT_f32 : x == BT_f32 && w->dtype != BT_f32;
+}
+
+static bool wants_sums(const Type *w)
+{
+    return w->packing ? packed_needs_sums(w->dtype) : tile_needs_sums(w->dtype);
+}
+
+Product product_new(Emit *e, BlockType x, int64_t k, const Type *const *weights,
                     int n)
 {
     Product p = {.e = e, .type = x, .k = k, .share = 1};
-    bool panel = false, sums = false;
+    bool panel = false, sums = false, packed = false;
     for (int i = 0; i < n; i++) {
-        panel = panel || (x == BT_f32 && weights[i] != BT_f32);
-        sums = sums || tile_needs_sums(weights[i]);
+        panel = panel || wants_panel(x, weights[i]);
+        sums = sums || wants_sums(weights[i]);
+        packed = packed || weights[i]->packing;
     }
     p.row_bytes = block_bytes(x, k);
     p.panel_cols = panel_columns(k);
     p.rows = emit_scratch(e, 8 * 4 * TILE_ROWS);
     if (panel)
-        p.panel = emit_scratch_f32(e, p.panel_cols * k);
+        p.panel = emit_scratch_f32(e, (packed ? PRODUCT_COLS : p.panel_cols) * k);
+    if (packed)
+        p.floats = emit_scratch_f32(e, PRODUCT_ROWS * k);
     if (sums)
         p.sums = emit_scratch_f32(e, PRODUCT_ROWS * (k / 16));
     return p;
@@ -42,7 +56,7 @@ LLVMValueRef product_row(const Product *p, LLVMValueRef i)
     return l_zext(ir, l_load(ir, ir->i32, at), ir->i64);
 }
 
-static LLVMValueRef x_row(const Product *p, LLVMValueRef i)
+LLVMValueRef product_x_row(const Product *p, LLVMValueRef i)
 {
     Ir *ir = p->e->ir;
     LLVMValueRef row = product_row(p, i);
@@ -55,39 +69,40 @@ static LLVMValueRef x_row(const Product *p, LLVMValueRef i)
 static LLVMValueRef rows_to_sum(const Product *p)
 {
     Ir *ir = p->e->ir;
-    LLVMValueRef few = l_icmp(ir, LLVMIntSLT, p->count, l_int(ir, TILE_ROWS));
     if (p->type == BT_q8a)
         return p->count;
-    return l_select(ir, few, p->count, l_int(ir, 0));
+    return l_select(ir, product_few(p), p->count, l_int(ir, 0));
 }
 
 void product_rows_ready(const Product *p)
 {
     Ir *ir = p->e->ir;
+    if (p->floats)
+        product_packed_ready(p);
     if (!p->sums)
         return;
     Loop l = l_for(ir, "sums", l_int(ir, 0), rows_to_sum(p), 1);
     LLVMValueRef to = l_index(ir, p->sums, l.i, p->k / 16 * 4);
-    LLVMValueRef args[] = {x_row(p, l.i), l_int(ir, p->k), to};
+    LLVMValueRef args[] = {product_x_row(p, l.i), l_int(ir, p->k), to};
     l_call(ir, tile_sums(ir, p->type), args, 3);
     l_end(ir, &l);
 }
 
 /* Pointers to n rows from i on, the last one repeated, and to their sums. */
-static void point_at_rows(const Product *p, LLVMValueRef i, int n)
+void product_point(const Product *p, LLVMValueRef i, int n)
 {
     Ir *ir = p->e->ir;
     for (int k = 0; k < n; k++) {
         LLVMValueRef r = l_addi(ir, i, k);
         r = n == 1 ? r : l_min(ir, r, l_addi(ir, p->count, -1));
-        l_store(ir, x_row(p, r), l_at(ir, p->rows, 8 * k));
+        l_store(ir, product_x_row(p, r), l_at(ir, p->rows, 8 * k));
         if (p->sums)
             l_store(ir, l_index(ir, p->sums, r, p->k / 16 * 4),
                     l_at(ir, p->rows, 8 * (TILE_ROWS + k)));
     }
 }
 
-static LLVMValueRef out_at(Ir *ir, LLVMValueRef out, LLVMValueRef row,
+LLVMValueRef product_out(Ir *ir, LLVMValueRef out, LLVMValueRef row,
                            LLVMValueRef col)
 {
     LLVMValueRef at = l_add(ir, l_muli(ir, row, PRODUCT_COLS), col);
@@ -126,13 +141,19 @@ static void dot_turned(const Product *p, LLVMValueRef w, BlockType t,
     l_end(ir, &j);
 }
 
+LLVMValueRef product_few(const Product *p)
+{
+    Ir *ir = p->e->ir;
+    return l_icmp(ir, LLVMIntSLT, p->count, l_int(ir, TILE_ROWS));
+}
+
 static void dots(const Product *p, LLVMValueRef w, BlockType t,
                  LLVMValueRef cols, LLVMValueRef out, int n)
 {
     Ir *ir = p->e->ir;
     Loop i = l_for(ir, "x", l_int(ir, 0), p->count, n);
-    point_at_rows(p, i.i, n);
-    LLVMValueRef to = out_at(ir, out, i.i, l_int(ir, 0));
+    product_point(p, i.i, n);
+    LLVMValueRef to = product_out(ir, out, i.i, l_int(ir, 0));
     if (p->type == BT_q8a && is_float(t))
         dot_turned(p, w, t, cols, to);
     else
@@ -149,7 +170,7 @@ static void multiply_panel(const Product *p, LLVMValueRef w, LLVMValueRef from,
     Ir *ir = p->e->ir;
     LLVMValueRef side = l_at(ir, p->rows, 8 * 3 * TILE_ROWS);
     Loop i = l_for(ir, "x", l_int(ir, 0), p->count, TILE_ROWS);
-    point_at_rows(p, i.i, TILE_ROWS);
+    product_point(p, i.i, TILE_ROWS);
     Loop j = l_for(ir, "w", from, to, TILE_COLS);
     for (int c = 0; c < TILE_COLS; c++) {
         LLVMValueRef col = l_addi(ir, j.i, c);
@@ -157,7 +178,7 @@ static void multiply_panel(const Product *p, LLVMValueRef w, LLVMValueRef from,
         l_store(ir, l_index(ir, w, col, p->k * 4), l_at(ir, side, 8 * c));
     }
     LLVMValueRef args[] = {side, p->rows, l_int(ir, p->k),
-                           out_at(ir, out, i.i, j.i), l_int(ir, PRODUCT_COLS)};
+                           product_out(ir, out, i.i, j.i), l_int(ir, PRODUCT_COLS)};
     l_call(ir, tile_block(ir), args, 5);
     l_end(ir, &j);
     l_end(ir, &i);
@@ -178,16 +199,15 @@ static void decoded_panels(const Product *p, LLVMValueRef w, BlockType t,
     l_end(ir, &l);
 }
 
-void product_tile(const Product *p, LLVMValueRef w, BlockType t,
-                  LLVMValueRef cols, LLVMValueRef out)
+static void plain_tile(const Product *p, LLVMValueRef w, BlockType t,
+                       LLVMValueRef cols, LLVMValueRef out)
 {
     Ir *ir = p->e->ir;
     if (p->type == BT_q8a && is_float(t)) {
         dots(p, w, t, cols, out, 1);
         return;
     }
-    LLVMValueRef few = l_icmp(ir, LLVMIntSLT, p->count, l_int(ir, TILE_ROWS));
-    Branch br = l_if(ir, "few", few);
+    Branch br = l_if(ir, "few", product_few(p));
     dots(p, w, t, cols, out, 1);
     l_else(ir, &br);
     if (p->type == BT_q8a)
@@ -197,4 +217,13 @@ void product_tile(const Product *p, LLVMValueRef w, BlockType t,
     else
         decoded_panels(p, w, t, cols, out);
     l_endif(ir, &br);
+}
+
+void product_tile(const Product *p, LLVMValueRef w, const Type *t,
+                  LLVMValueRef cols, LLVMValueRef out)
+{
+    if (t->packing)
+        product_packed_tile(p, w, t->dtype, cols, out);
+    else
+        plain_tile(p, w, t->dtype, cols, out);
 }

@@ -25,19 +25,35 @@ typedef struct {
     LLVMValueRef sums;  /* scratch: of PRODUCT_ROWS rows, or NULL */
     LLVMValueRef panel; /* scratch: decoded columns, or NULL */
     int64_t panel_cols;
+    LLVMValueRef floats; /* scratch: decoded rows of x, or NULL */
 } Product;
 
-/* Scratch for products with these weights (types, n of them). */
-Product product_new(Emit *e, BlockType x, int64_t k, const BlockType *weights,
+/* Scratch for products with these n weights. */
+Product product_new(Emit *e, BlockType x, int64_t k, const Type *const *weights,
                     int n);
 /* Number of the i-th row of the tile. */
 LLVMValueRef product_row(const Product *p, LLVMValueRef i);
 /* After the rows were set: what the tile functions need to know of them. */
 void product_rows_ready(const Product *p);
 /* out[i * PRODUCT_COLS + j] = x row i . w row j for j < cols (i64, at most
- * PRODUCT_COLS); w points at the first of these rows, of type t. */
-void product_tile(const Product *p, LLVMValueRef w, BlockType t,
+ * PRODUCT_COLS); w points at the first of these rows, of type and packing t. */
+void product_tile(const Product *p, LLVMValueRef w, const Type *t,
                   LLVMValueRef cols, LLVMValueRef out);
+
+/* ---- between product.c and product_packed.c ---- */
+
+LLVMValueRef product_x_row(const Product *p, LLVMValueRef i);
+/* Puts pointers to n rows from i on, the last one repeated, and to their sums,
+ * where the tile functions expect them. */
+void product_point(const Product *p, LLVMValueRef i, int n);
+LLVMValueRef product_out(Ir *ir, LLVMValueRef out, LLVMValueRef row,
+                         LLVMValueRef col);
+/* Fewer rows than pay for decoding columns? */
+LLVMValueRef product_few(const Product *p);
+void product_packed_tile(const Product *p, LLVMValueRef w, BlockType t,
+                         LLVMValueRef cols, LLVMValueRef out);
+/* Decodes the rows if there are many. */
+void product_packed_ready(const Product *p);
 
 /* Bytes of a tile's products. */
 enum { PRODUCT_BYTES = PRODUCT_COLS * PRODUCT_ROWS * 4 };

@@ -273,6 +273,20 @@ static inline RigValue rig_value(const Type *t, RigStep s, bool state)
     return v;
 }
 
+/* Rows of k values, eight side by side. */
+static inline void rig_pack(RigValue *v, int64_t k)
+{
+    int64_t group = PACK_LANES * block_bytes(v->type, k);
+    uint8_t *at = v->bytes.p, *room = malloc((size_t)group);
+    cr_assert(v->n % (PACK_LANES * k) == 0);
+    for (int64_t i = 0; i < v->n / (PACK_LANES * k); i++) {
+        memcpy(room, at + i * group, (size_t)group);
+        packing_pack8(v->type, k / block_info[v->type].elems, room,
+                      at + i * group);
+    }
+    free(room);
+}
+
 static inline RigValue rig_param(const Graph *g, Ref p, RigStep step)
 {
     const Node *n = &g->node[p];
@@ -285,6 +299,8 @@ static inline RigValue rig_param(const Graph *g, Ref p, RigStep step)
     else
         rig_fill_floats(&v);
     v.v = rig_decoded(&v);
+    if (n->type.packing)
+        rig_pack(&v, n->type.dim[0].k);
     return v;
 }
 

@@ -50,6 +50,46 @@ static void every_type(const char *x, double limit)
     buf_free(&b);
 }
 
+/* Weights with eight rows side by side: whole tiles and half a one, and rows
+ * fetched from such a matrix. */
+static void add_packed(Buf *b, BlockType t)
+{
+    const char *name = block_info[t].name;
+    int k = 2 * block_info[t].elems;
+    buf_printf(b,
+               "func @%s_%s(%%x: q8a[T,%d], $w: %s/x8[%d,%d]) {\n"
+               "  %%y = matmul %%x, $w : f32[T,%d]\n  ret %%y\n}\n",
+               name, "q8a", k, name, k, 40, 40);
+    buf_printf(b,
+               "func @%s_rows(%%i: i32[T], $w: %s/x8[%d,24]) {\n"
+               "  %%y = embed $w, %%i : f32[T,%d]\n  ret %%y\n}\n",
+               name, name, k, k);
+}
+
+Test(matmul, every_packed_type)
+{
+    Buf b = {0};
+    char name[64];
+    for (int t = 0; t < BT_COUNT; t++)
+        if (packing_fits(PACK_X8, (BlockType)t, 8))
+            add_packed(&b, (BlockType)t);
+    for (int i = 0; i < 3; i++) {
+        Rig r = rig_new(cpus[i], b.data, 2000);
+        for (int t = 0; t < BT_COUNT; t++) {
+            if (!packing_fits(PACK_X8, (BlockType)t, 8))
+                continue;
+            for (int s = 0; s < 4; s++) {
+                snprintf(name, sizeof name, "%s_q8a", block_info[t].name);
+                rig_run(&r, name, steps[s], (RigOptions){1e-10, NULL});
+                snprintf(name, sizeof name, "%s_rows", block_info[t].name);
+                rig_run(&r, name, steps[s], (RigOptions){0, NULL});
+            }
+        }
+        rig_free(&r);
+    }
+    buf_free(&b);
+}
+
 Test(matmul, every_type_float) { every_type("f32", 1e-10); }
 Test(matmul, every_type_integer) { every_type("q8a", 1e-10); }
 

@@ -1,0 +1,91 @@
+/* pack.c - how each weight lies in device memory.
+ *
+ * Integer products take eight rows of a matrix at a time, a row a lane, so the
+ * blocks of eight rows should lie side by side (base/packing.h).  A tensor is
+ * packed if some integer product reads it and everything else that reads it,
+ * anywhere in the module, can do so packed: it lies in memory once. */
+#include <string.h>
+
+#include "compiler/pass.h"
+
+typedef struct {
+    Names names; /* tensor -> itself, once it was seen */
+    PassContext *c;
+    int packed, plain;
+} Pack;
+
+typedef enum { USE_NONE, USE_EITHER, USE_PACKED, USE_PLAIN } Use;
+
+/* What reading argument k wants of a weight. */
+static Use use_of(const Graph *g, const Node *n, int k)
+{
+    OpKind kind = op_info(n->op)->kind;
+    if (n->op == OP_embed)
+        return USE_EITHER;
+    bool product = kind == KIND_MATMUL || kind == KIND_EXPERTS;
+    BlockType x = g->node[n->arg[0]].type.dtype;
+    return product && k == 1 && block_info[x].kind == BLOCK_ACT ? USE_PACKED
+                                                               : USE_PLAIN;
+}
+
+/* The strongest wish for each tensor goes into its entry's stamp. */
+static void collect(Pack *p, const Graph *g)
+{
+    for (Ref i = 0; i < g->n_nodes; i++) {
+        const Node *n = &g->node[i];
+        for (int k = 0; k < n->n_args; k++) {
+            const Node *w = &g->node[n->arg[k]];
+            if (w->op != OP_weight || !w->text)
+                continue;
+            NameEntry *e = names_entry(&p->names, w->text);
+            int use = (int)use_of(g, n, k);
+            e->stamp = use > e->stamp ? use : e->stamp;
+        }
+    }
+}
+
+static bool fits(const Type *t)
+{
+    return t->dtype < BT_COUNT && t->rank >= 2 &&
+           packing_fits(PACK_X8, t->dtype, t->dim[1].k);
+}
+
+static void pack_graph(Pack *p, Graph *g)
+{
+    for (Ref i = g->n_params; i < g->n_nodes; i++) {
+        Node *n = &g->node[i];
+        if (n->op != OP_weight ||
+            names_entry(&p->names, n->text)->stamp != USE_PACKED)
+            continue;
+        n->type.packing = fits(&n->type) ? PACK_X8 : PACK_ROWS;
+        p->packed += n->type.packing == PACK_X8;
+        p->plain += n->type.packing == PACK_ROWS;
+    }
+}
+
+static bool is_off(const Settings *s)
+{
+    bool off = false;
+    for (int i = 0; i < s->n_sets; i++)
+        if (strcmp(s->set[i].name, "pack") == 0)
+            off = strcmp(s->set[i].value, "off") == 0;
+    return off;
+}
+
+PassFn pass_pack;
+Err *pass_pack(PassContext *c, Module **m)
+{
+    if (is_off(c->settings))
+        return NULL;
+    Pack p = {.names = {.a = c->arena}, .c = c};
+    for (int i = 0; i < (*m)->n_graphs; i++)
+        collect(&p, (*m)->graph[i]);
+    for (int i = 0; i < (*m)->n_graphs; i++)
+        pack_graph(&p, (*m)->graph[i]);
+    if (p.packed + p.plain)
+        pass_explain(c, "pack",
+                     "%d matrices with eight rows side by side, %d as they are "
+                     "(no such packing for their type or height)",
+                     p.packed, p.plain);
+    return NULL;
+}

@@ -1,0 +1,370 @@
+#include "gen/llvm/packed.h"
+
+#include <stdio.h>
+
+#include "gen/llvm/packed_int.h"
+
+const PackDecoder *packed_decoder(BlockType t)
+{
+    static const PackDecoder none = {0};
+    static const PackDecoder *const all[BT_COUNT] = {
+#define X(name) [BT_##name] = &packed_##name,
+        PACKED_TYPES(X)
+#undef X
+    };
+    return all[t] ? all[t] : &none;
+}
+
+/* ---- fields ---- */
+
+static LLVMValueRef field_at(Ir *ir, const PackHead *h, int offset)
+{
+    return l_at(ir, h->p, PACK_LANES * offset);
+}
+
+LLVMValueRef packed_word(Ir *ir, const PackHead *h, int offset)
+{
+    return l_load(ir, l_vec(ir->i32, PACK_LANES), field_at(ir, h, offset));
+}
+
+LLVMValueRef packed_unit(Ir *ir, const PackHead *h, int offset)
+{
+    return l_load(ir, l_vec(ir->i8, 4 * PACK_LANES), field_at(ir, h, offset));
+}
+
+LLVMValueRef packed_u16(Ir *ir, const PackHead *h, int offset)
+{
+    LLVMTypeRef t = l_vec(ir->i16, PACK_LANES);
+    return l_zext(ir, l_load(ir, t, field_at(ir, h, offset)), ir->i32);
+}
+
+LLVMValueRef packed_half(Ir *ir, const PackHead *h, int offset)
+{
+    return l_load_f32(ir, BT_f16, field_at(ir, h, offset), PACK_LANES);
+}
+
+LLVMValueRef packed_bits(Ir *ir, LLVMValueRef word, int shift, int mask)
+{
+    return l_andi(ir, shift ? l_shri(ir, word, shift) : word, mask);
+}
+
+static PackHead read_head(Ir *ir, BlockType t, LLVMValueRef p)
+{
+    const PackDecoder *dec = packed_decoder(t);
+    PackHead h = {.p = p};
+    if (dec->d_at >= 0)
+        h.d = packed_half(ir, &h, dec->d_at);
+    if (dec->head)
+        dec->head(ir, &h);
+    return h;
+}
+
+/* ---- function frames ---- */
+
+static LLVMValueRef function(Ir *ir, const char *name, const char *params,
+                             bool *is_new)
+{
+    LLVMTypeRef t[8];
+    int n = 0;
+    for (; params[n]; n++)
+        t[n] = params[n] == 'p' ? ir->ptr : ir->i64;
+    return l_helper(ir, name, l_fn_type(ir->none, t, n), is_new);
+}
+
+static LLVMValueRef pointer_at(Ir *ir, LLVMValueRef list, int i)
+{
+    return l_load(ir, ir->ptr, l_at(ir, list, 8 * i));
+}
+
+/* ---- integer dot products ---- */
+
+typedef struct {
+    BlockType wt, xt;
+    int rows;
+    LLVMValueRef x[PACKED_DOT_ROWS], sums[PACKED_DOT_ROWS];
+    LLVMValueRef acc[PACKED_DOT_ROWS]; /* variables, <8 x f32> */
+} Dot;
+
+/* Sum of n groups of 16 values of row r, in every lane. */
+static LLVMValueRef sum16(Ir *ir, const Dot *d, int r, LLVMValueRef at, int n)
+{
+    LLVMValueRef s = l_load(ir, ir->f32, l_index(ir, d->sums[r], at, 4));
+    if (n == 2) {
+        LLVMValueRef next = l_addi(ir, at, 1);
+        next = l_load(ir, ir->f32, l_index(ir, d->sums[r], next, 4));
+        s = l_fadd(ir, s, next);
+    }
+    return l_splat(ir, s, PACK_LANES);
+}
+
+/* Adds to row r: units [from, to) of the group, which start at 16-value group
+ * `at` of the row; scale and minimum are those of part i. */
+static void add_part(Ir *ir, const Dot *d, const Lanes8 *v, int i, int r,
+                     LLVMValueRef x, LLVMValueRef at, int from, int to)
+{
+    const PackDecoder *dec = packed_decoder(d->wt);
+    LLVMTypeRef f8 = l_vec(ir->f32, PACK_LANES);
+    LLVMValueRef acc = l_load(ir, f8, d->acc[r]), t, sum = NULL, dx;
+    t = l_to_f32(ir, packed_isum(ir, dec, v, d->xt, x, from, to));
+    dx = l_load(ir, ir->f32, l_at(ir, x, block_info[d->xt].bytes - 4));
+    t = l_fmul(ir, t, l_splat(ir, dx, PACK_LANES));
+    if (dec->zero || v->min[i])
+        sum = sum16(ir, d, r, at, (to - from) / 4);
+    if (dec->zero)
+        t = l_fma(ir, sum, l_like(sum, -dec->zero), t);
+    acc = l_fma(ir, t, v->scale[i], acc);
+    if (v->min[i])
+        acc = l_fma(ir, LLVMBuildFNeg(ir->b, v->min[i], ""), sum, acc);
+    l_store(ir, acc, d->acc[r]);
+}
+
+/* first: number of the block's first value. */
+static void dot_block(Ir *ir, const Dot *d, LLVMValueRef w, LLVMValueRef first)
+{
+    const PackDecoder *dec = packed_decoder(d->wt);
+    PackHead h = read_head(ir, d->wt, w);
+    LLVMValueRef at16 = l_div(ir, first, l_int(ir, 16));
+    for (int g = 0; g < block_info[d->wt].elems / 32; g++) {
+        Lanes8 v = dec->group(ir, &h, g);
+        LLVMValueRef at = l_addi(ir, at16, 2 * g);
+        for (int r = 0; r < d->rows; r++) {
+            LLVMValueRef x = l_elem(ir, d->x[r], d->xt, first);
+            x = l_at(ir, x, g * block_info[d->xt].bytes);
+            if (v.scale[0] == v.scale[1]) {
+                add_part(ir, d, &v, 0, r, x, at, 0, 8);
+                continue;
+            }
+            add_part(ir, d, &v, 0, r, x, at, 0, 4);
+            add_part(ir, d, &v, 1, r, x, l_addi(ir, at, 1), 4, 8);
+        }
+    }
+}
+
+static void dot_group(Ir *ir, Dot *d, LLVMValueRef w, LLVMValueRef n,
+                      LLVMValueRef out, LLVMValueRef stride)
+{
+    const BlockInfo *info = &block_info[d->wt];
+    LLVMTypeRef f8 = l_vec(ir->f32, PACK_LANES);
+    for (int r = 0; r < d->rows; r++)
+        l_store(ir, LLVMConstNull(f8), d->acc[r]);
+    Loop l = l_for(ir, "block", l_int(ir, 0), n, info->elems);
+    LLVMValueRef block = l_div(ir, l.i, l_int(ir, info->elems));
+    dot_block(ir, d, l_index(ir, w, block, PACK_LANES * info->bytes), l.i);
+    l_end(ir, &l);
+    for (int r = 0; r < d->rows; r++)
+        l_store(ir, l_load(ir, f8, d->acc[r]),
+                l_index(ir, out, l_muli(ir, stride, r), 4));
+}
+
+static void dot_body(Ir *ir, Dot *d)
+{
+    LLVMValueRef w = l_param(ir, 0, "w"), x = l_param(ir, 1, "x"), n, at;
+    LLVMValueRef sums = l_param(ir, 2, "sums"), out = l_param(ir, 5, "out");
+    for (int r = 0; r < d->rows; r++) {
+        d->x[r] = pointer_at(ir, x, r);
+        if (packed_needs_sums(d->wt))
+            d->sums[r] = pointer_at(ir, sums, r);
+        d->acc[r] = l_var(ir, l_vec(ir->f32, PACK_LANES), "acc");
+    }
+    n = l_param(ir, 3, "n");
+    Loop l = l_for(ir, "group", l_int(ir, 0), l_param(ir, 4, "groups"), 1);
+    at = l_mul(ir, l.i, n);
+    dot_group(ir, d, l_elem(ir, w, d->wt, l_muli(ir, at, PACK_LANES)), n,
+              l_index(ir, out, l.i, 4 * PACK_LANES), l_param(ir, 6, "stride"));
+    l_end(ir, &l);
+}
+
+bool packed_needs_sums(BlockType w)
+{
+    return packed_decoder(w)->zero || packed_decoder(w)->has_min;
+}
+
+LLVMValueRef packed_dot(Ir *ir, BlockType w, BlockType x, int rows)
+{
+    char name[64];
+    bool is_new;
+    Dot d = {.wt = w, .xt = x, .rows = rows};
+    snprintf(name, sizeof name, "dot8.%s.%s.%d", block_info[w].name,
+             block_info[x].name, rows);
+    LLVMValueRef fn = function(ir, name, "pppiipi", &is_new);
+    if (!is_new)
+        return fn;
+    IrPlace back = l_fn_begin(ir, fn);
+    dot_body(ir, &d);
+    LLVMBuildRetVoid(ir->b);
+    l_fn_end(ir, back);
+    return fn;
+}
+
+/* ---- panels: 8 floats for each k ---- */
+
+/* Value j of unit u (and the next, if they come in pairs) as <8 x i32>. */
+static LLVMValueRef codes_of(Ir *ir, const PackDecoder *dec, const Lanes8 *v,
+                             int value)
+{
+    int from[PACK_LANES], each = v->pairs ? 8 : 4;
+    int u = v->pairs ? 2 * (value / 8) : value / 4, k = value % each;
+    LLVMValueRef c = v->unit[u];
+    if (v->pairs) {
+        c = l_concat(ir, packed_signed_unit(ir, v, u),
+                     packed_signed_unit(ir, v, u + 1));
+        for (int i = 0; i < PACK_LANES; i++)
+            from[i] = 8 * i + k;
+        c = l_shuffle(ir, c, NULL, from, PACK_LANES);
+        return dec->signed_ || v->sign[u] ? l_sext(ir, c, ir->i32)
+                                          : l_zext(ir, c, ir->i32);
+    }
+    c = l_bits(ir, c, l_vec(ir->i32, PACK_LANES));
+    if (!dec->signed_)
+        return packed_bits(ir, c, 8 * k, 255);
+    c = l_shli(ir, c, 24 - 8 * k);
+    return l_sar(ir, c, l_int_like(c, 24));
+}
+
+static void decode_group(Ir *ir, BlockType t, const Lanes8 *v, LLVMValueRef to)
+{
+    const PackDecoder *dec = packed_decoder(t);
+    LLVMValueRef less[2];
+    for (int i = 0; i < 2; i++) {
+        less[i] = l_fmulc(ir, v->scale[i], -dec->zero);
+        if (v->min[i])
+            less[i] = dec->zero ? l_fsub(ir, less[i], v->min[i])
+                                : LLVMBuildFNeg(ir->b, v->min[i], "");
+    }
+    for (int k = 0; k < 32; k++) {
+        LLVMValueRef y = l_to_f32(ir, codes_of(ir, dec, v, k));
+        y = dec->zero || v->min[k / 16]
+                ? l_fma(ir, y, v->scale[k / 16], less[k / 16])
+                : l_fmul(ir, y, v->scale[k / 16]);
+        l_store(ir, y, l_at(ir, to, 4 * PACK_LANES * k));
+    }
+}
+
+LLVMValueRef packed_panel(Ir *ir, BlockType w)
+{
+    char name[32];
+    bool is_new;
+    const BlockInfo *info = &block_info[w];
+    snprintf(name, sizeof name, "panel8.%s", info->name);
+    LLVMValueRef fn = function(ir, name, "pip", &is_new);
+    if (!is_new)
+        return fn;
+    IrPlace back = l_fn_begin(ir, fn);
+    LLVMValueRef src = l_param(ir, 0, "w"), dst = l_param(ir, 2, "dst"), block;
+    Loop l = l_for(ir, "block", l_int(ir, 0), l_param(ir, 1, "n"), info->elems);
+    block = l_div(ir, l.i, l_int(ir, info->elems));
+    PackHead h = read_head(ir, w, l_index(ir, src, block, 8 * info->bytes));
+    for (int g = 0; g < info->elems / 32; g++) {
+        Lanes8 v = packed_decoder(w)->group(ir, &h, g);
+        LLVMValueRef to = l_index(ir, dst, l.i, 4 * PACK_LANES);
+        decode_group(ir, w, &v, l_at(ir, to, 4 * PACK_LANES * 32 * g));
+    }
+    l_end(ir, &l);
+    LLVMBuildRetVoid(ir->b);
+    l_fn_end(ir, back);
+    return fn;
+}
+
+/* ---- blocks of PACKED_ROWS rows by panels ---- */
+
+enum { UNROLL = 4 }; /* divides every block's length */
+
+typedef struct {
+    int panels;
+    LLVMValueRef w[2], x[PACKED_ROWS], acc[PACKED_ROWS][2];
+} Block;
+
+static void block_step(Ir *ir, const Block *b, LLVMValueRef k)
+{
+    LLVMTypeRef f8 = l_vec(ir->f32, PACK_LANES);
+    LLVMValueRef w[2], x;
+    for (int c = 0; c < b->panels; c++)
+        w[c] = l_load(ir, f8, l_index(ir, b->w[c], k, 4 * PACK_LANES));
+    for (int r = 0; r < PACKED_ROWS; r++) {
+        x = l_load(ir, ir->f32, l_index(ir, b->x[r], k, 4));
+        x = l_splat(ir, x, PACK_LANES);
+        for (int c = 0; c < b->panels; c++) {
+            LLVMValueRef at = b->acc[r][c];
+            l_store(ir, l_fma(ir, w[c], x, l_load(ir, f8, at)), at);
+        }
+    }
+}
+
+static void block_body(Ir *ir, Block *b)
+{
+    LLVMTypeRef f8 = l_vec(ir->f32, PACK_LANES);
+    LLVMValueRef n = l_param(ir, 2, "n"), w = l_param(ir, 0, "w"), out;
+    b->w[0] = w;
+    b->w[1] = l_index(ir, w, n, 4 * PACK_LANES);
+    for (int r = 0; r < PACKED_ROWS; r++) {
+        b->x[r] = pointer_at(ir, l_param(ir, 1, "x"), r);
+        for (int c = 0; c < b->panels; c++) {
+            b->acc[r][c] = l_var(ir, f8, "acc");
+            l_store(ir, LLVMConstNull(f8), b->acc[r][c]);
+        }
+    }
+    Loop l = l_for(ir, "k", l_int(ir, 0), n, UNROLL);
+    for (int i = 0; i < UNROLL; i++)
+        block_step(ir, b, l_addi(ir, l.i, i));
+    l_end(ir, &l);
+    for (int r = 0; r < PACKED_ROWS; r++) {
+        out = pointer_at(ir, l_param(ir, 3, "out"), r);
+        for (int c = 0; c < b->panels; c++)
+            l_store(ir, l_load(ir, f8, b->acc[r][c]),
+                    l_at(ir, out, 4 * PACK_LANES * c));
+    }
+}
+
+LLVMValueRef packed_block(Ir *ir, int panels)
+{
+    char name[32];
+    bool is_new;
+    Block b = {.panels = panels};
+    snprintf(name, sizeof name, "block8.%d", panels);
+    LLVMValueRef fn = function(ir, name, "ppip", &is_new);
+    if (!is_new)
+        return fn;
+    IrPlace back = l_fn_begin(ir, fn);
+    block_body(ir, &b);
+    LLVMBuildRetVoid(ir->b);
+    l_fn_end(ir, back);
+    return fn;
+}
+
+/* ---- one row as it was in the file ---- */
+
+static void copy_field(Ir *ir, const PackField *f, LLVMValueRef from,
+                       LLVMValueRef lane, LLVMValueRef to)
+{
+    LLVMTypeRef t = f->unit == 4 ? ir->i32 : ir->i16;
+    from = l_at(ir, from, PACK_LANES * f->offset);
+    from = l_index(ir, from, lane, f->unit);
+    Loop l = l_for(ir, "unit", l_int(ir, 0), l_int(ir, f->bytes), f->unit);
+    LLVMValueRef v = l_load(ir, t, l_index(ir, from, l.i, PACK_LANES));
+    l_store(ir, v, l_index(ir, l_at(ir, to, f->offset), l.i, 1));
+    l_end(ir, &l);
+}
+
+LLVMValueRef packed_row(Ir *ir, BlockType w)
+{
+    char name[32];
+    bool is_new;
+    const PackField *f = NULL;
+    const BlockInfo *info = &block_info[w];
+    int n = packing_fields(w, &f);
+    snprintf(name, sizeof name, "row8.%s", info->name);
+    LLVMValueRef fn = function(ir, name, "piip", &is_new);
+    if (!is_new)
+        return fn;
+    IrPlace back = l_fn_begin(ir, fn);
+    LLVMValueRef from = l_param(ir, 0, "w"), to = l_param(ir, 3, "dst");
+    Loop l = l_for(ir, "block", l_int(ir, 0), l_param(ir, 2, "n"), info->elems);
+    LLVMValueRef block = l_div(ir, l.i, l_int(ir, info->elems));
+    for (int i = 0; i < n; i++)
+        copy_field(ir, &f[i], l_index(ir, from, block, 8 * info->bytes),
+                   l_param(ir, 1, "lane"), l_index(ir, to, block, info->bytes));
+    l_end(ir, &l);
+    LLVMBuildRetVoid(ir->b);
+    l_fn_end(ir, back);
+    return fn;
+}

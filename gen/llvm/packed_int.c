@@ -1,0 +1,140 @@
+/* Integer products of codes (bytes) and activations (bytes).
+ *
+ * pmaddubs multiplies unsigned by signed bytes and adds pairs in 16 bits; as
+ * many units as cannot overflow are added there before pmaddwd widens them.
+ * Negative codes multiply as magnitudes, with their sign on the other side. */
+#include "gen/llvm/packed_int.h"
+
+enum { UNIT = 32, MOST_X = 127, MOST_I16 = 32767 };
+
+static LLVMValueRef call2(Ir *ir, const char *name, LLVMValueRef a,
+                          LLVMValueRef b)
+{
+    LLVMValueRef args[] = {a, b};
+    return l_intrinsic(ir, name, NULL, args, 2);
+}
+
+typedef struct {
+    const char *wide, *narrow; /* of 32 bytes, of 16 */
+} Pair;
+
+/* An instruction on 32 bytes, or twice on half of them. */
+static LLVMValueRef both(Ir *ir, Pair name, LLVMValueRef a, LLVMValueRef b)
+{
+    if (ir->lanes >= 8)
+        return call2(ir, name.wide, a, b);
+    LLVMValueRef part[2];
+    int na = l_lanes(a) / 2, nb = l_lanes(b) / 2;
+    for (int i = 0; i < 2; i++)
+        part[i] = call2(ir, name.narrow, l_pick(ir, a, na * i, 1, na),
+                        l_pick(ir, b, nb * i, 1, nb));
+    return l_concat(ir, part[0], part[1]);
+}
+
+static LLVMValueRef madd_bytes(Ir *ir, LLVMValueRef u, LLVMValueRef s)
+{
+    static const Pair name = {"llvm.x86.avx2.pmadd.ub.sw",
+                              "llvm.x86.ssse3.pmadd.ub.sw.128"};
+    return both(ir, name, u, s);
+}
+
+static LLVMValueRef madd_words(Ir *ir, LLVMValueRef a, LLVMValueRef b)
+{
+    static const Pair name = {"llvm.x86.avx2.pmadd.wd",
+                              "llvm.x86.sse2.pmadd.wd"};
+    return both(ir, name, a, b);
+}
+
+static LLVMValueRef sign_bytes(Ir *ir, LLVMValueRef v, LLVMValueRef by)
+{
+    static const Pair name = {"llvm.x86.avx2.psign.b",
+                              "llvm.x86.ssse3.psign.b.128"};
+    return both(ir, name, v, by);
+}
+
+LLVMValueRef packed_signed_unit(Ir *ir, const Lanes8 *v, int u)
+{
+    return v->sign[u] ? sign_bytes(ir, v->unit[u], v->sign[u]) : v->unit[u];
+}
+
+/* ---- */
+
+typedef struct {
+    LLVMValueRef u, s; /* unsigned and signed bytes to multiply */
+} Factors;
+
+/* The activations of unit u, again for each row. */
+static LLVMValueRef bytes_of(Ir *ir, const Lanes8 *v, LLVMValueRef x, int u)
+{
+    LLVMValueRef w;
+    if (v->pairs)
+        w = l_splat(ir, l_load(ir, ir->i64, l_at(ir, x, 8 * (u / 2))), 4);
+    else
+        w = l_splat(ir, l_load(ir, ir->i32, l_at(ir, x, 4 * u)), PACK_LANES);
+    return l_bits(ir, w, l_vec(ir->i8, UNIT));
+}
+
+static Factors factors(Ir *ir, const PackDecoder *dec, const Lanes8 *v,
+                       LLVMValueRef x, int u)
+{
+    LLVMValueRef code = v->unit[u], s = bytes_of(ir, v, x, u);
+    if (v->sign[u])
+        return (Factors){code, sign_bytes(ir, s, v->sign[u])};
+    if (!dec->signed_)
+        return (Factors){code, s};
+    LLVMValueRef args[] = {code, LLVMConstInt(ir->i1, 0, false)};
+    return (Factors){l_intrinsic(ir, "llvm.abs", l_type(code), args, 2),
+                     sign_bytes(ir, s, code)};
+}
+
+/* Units from, from + step, .. as <8 x i32>, four products in a lane. */
+static LLVMValueRef vnni_sum(Ir *ir, const PackDecoder *dec, const Lanes8 *v,
+                             LLVMValueRef x, int from, int to, int step)
+{
+    LLVMTypeRef t = l_vec(ir->i32, PACK_LANES);
+    LLVMValueRef sum = LLVMConstNull(t);
+    for (int u = from; u < to; u += step) {
+        Factors f = factors(ir, dec, v, x, u);
+        LLVMValueRef a[] = {sum, l_bits(ir, f.u, t), l_bits(ir, f.s, t)};
+        sum = l_intrinsic(ir, "llvm.x86.avx512.vpdpbusd.256", NULL, a, 3);
+    }
+    return sum;
+}
+
+static LLVMValueRef byte_sum(Ir *ir, const PackDecoder *dec, const Lanes8 *v,
+                             LLVMValueRef x, int from, int to, int step)
+{
+    LLVMValueRef sum = NULL, words = NULL;
+    int room = MOST_I16 / (2 * MOST_X * dec->most), held = 0;
+    if (ir->cpu->vnni)
+        return vnni_sum(ir, dec, v, x, from, to, step);
+    for (int u = from; u < to; u += step) {
+        Factors f = factors(ir, dec, v, x, u);
+        LLVMValueRef w = madd_bytes(ir, f.u, f.s);
+        words = held++ ? l_add(ir, words, w) : w;
+        if (held < room && u + step < to)
+            continue;
+        w = madd_words(ir, words, l_int_like(words, 1));
+        sum = sum ? l_add(ir, sum, w) : w;
+        held = 0;
+    }
+    return sum;
+}
+
+/* Neighbouring lanes of a and then b added. */
+static LLVMValueRef add_neighbours(Ir *ir, LLVMValueRef a, LLVMValueRef b)
+{
+    LLVMValueRef v = l_concat(ir, a, b);
+    int n = l_lanes(v) / 2;
+    return l_add(ir, l_pick(ir, v, 0, 2, n), l_pick(ir, v, 1, 2, n));
+}
+
+LLVMValueRef packed_isum(Ir *ir, const PackDecoder *dec, const Lanes8 *v,
+                         BlockType xt, LLVMValueRef x, int from, int to)
+{
+    (void)xt;
+    if (!v->pairs)
+        return byte_sum(ir, dec, v, x, from, to, 1);
+    return add_neighbours(ir, byte_sum(ir, dec, v, x, from, to, 2),
+                          byte_sum(ir, dec, v, x, from + 1, to, 2));
+}

@@ -1,0 +1,34 @@
+/* packing.h - how the blocks of a matrix lie in memory.
+ *
+ * As in the file, row after row, or with the blocks of eight rows side by side,
+ * so that a kernel multiplies eight rows (columns of the product) by one
+ * activation without adding up lanes.  A packed matrix has the bytes of the
+ * plain one in another order: packing.def says which. */
+#ifndef BASE_PACKING_H
+#define BASE_PACKING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/blocks.h"
+
+typedef enum { PACK_ROWS, PACK_X8, PACK_COUNT } Packing;
+enum { PACK_LANES = 8 }; /* rows side by side in PACK_X8 */
+
+extern const char *const packing_name[PACK_COUNT]; /* "rows", "x8" */
+
+typedef struct {
+    BlockType type;
+    int offset, bytes, unit;
+} PackField;
+
+/* The fields of a type's block, in order; 0: it cannot be packed. */
+int packing_fields(BlockType t, const PackField **out);
+/* Can matrices of so many rows of this type lie like that? */
+bool packing_fits(Packing p, BlockType t, int64_t rows);
+/* Eight rows of `blocks` blocks each, one after the other at src, to dst in
+ * PACK_X8; and back.  src and dst do not overlap. */
+void packing_pack8(BlockType t, int64_t blocks, const void *src, void *dst);
+void packing_unpack8(BlockType t, int64_t blocks, const void *src, void *dst);
+
+#endif
