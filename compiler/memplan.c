@@ -66,8 +66,9 @@ static void touch_ports(Life *life, const PlanPort *port, int n, int step)
         touch(&life[port[i].buffer], step);
 }
 
-/* Inputs live from before the first step; outputs and taps to the end. */
-static void find_lives(const PlanProgram *g, Life *life)
+/* Inputs live from before the first step; outputs and taps to the end.  What has
+ * slots is written while this chunk is still worked on, at any step. */
+static void find_lives(const Plan *p, const PlanProgram *g, Life *life)
 {
     touch_ports(life, g->input, g->n_inputs, -1);
     touch_ports(life, g->output, g->n_outputs, g->n_steps);
@@ -76,6 +77,9 @@ static void find_lives(const PlanProgram *g, Life *life)
         for (int k = 0; k < g->step[s].n_args; k++)
             if (g->step[s].arg[k].kind == ARG_BUFFER)
                 touch(&life[g->step[s].arg[k].index], s);
+    for (int i = 0; i < p->n_buffers; i++)
+        if (p->buffer[i].slots > 1 && life[i].last >= 0)
+            life[i] = (Life){-1, g->n_steps};
 }
 
 /* The buffers of one device that live at a step, by offset. */
@@ -97,15 +101,16 @@ static void drop_ended(Live *l, const Life *life, int step)
 static Err *place_buffer(Plan *p, Live *l, int at)
 {
     PlanBuffer *b = &p->buffer[at];
-    int64_t offset = 0;
+    bool counted = b->bytes <= MAX_REGION / PLAN_SLOTS;
+    int64_t offset = 0, bytes = counted ? plan_span(b) : MAX_REGION + 1;
     int i = 0;
     for (; i < l->n; i++) {
         const PlanBuffer *x = &p->buffer[l->at[i]];
-        if (x->offset - offset >= b->bytes)
+        if (x->offset - offset >= bytes)
             break;
-        offset = align_up(x->offset + x->bytes);
+        offset = align_up(x->offset + plan_span(x));
     }
-    if (b->bytes > MAX_REGION - offset)
+    if (bytes > MAX_REGION - offset)
         return err_new(ERR_LIMIT, "with %s a device holds more than 2^60 bytes",
                        b->name);
     b->offset = offset;
@@ -113,8 +118,8 @@ static Err *place_buffer(Plan *p, Live *l, int at)
     l->at[i] = at;
     l->n++;
     int64_t *size = &p->device[b->device].scratch;
-    if (offset + b->bytes > *size)
-        *size = align_up(offset + b->bytes);
+    if (offset + bytes > *size)
+        *size = align_up(offset + bytes);
     return NULL;
 }
 
@@ -147,7 +152,7 @@ static Err *place_scratch(Plan *p, const PlanProgram *g, Arena *a)
         live[d].at = ARENA_ARRAY(a, int, p->n_buffers + 1);
     for (int i = 0; i < p->n_buffers; i++)
         life[i] = (Life){INT32_MAX, -2};
-    find_lives(g, life);
+    find_lives(p, g, life);
     int n = sort_by_birth(p, g, life, a, order);
     for (int i = 0; i < n; i++) {
         Live *l = &live[p->buffer[order[i]].device];

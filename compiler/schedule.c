@@ -12,6 +12,7 @@ typedef struct {
     Names kernels;  /* text without its name, likewise */
     int cap_weights, cap_states, cap_buffers, cap_kernels;
     const Graph *g; /* the entry in hand */
+    bool staged;    /* it has stages */
     KernelCutter *cutter;
     int *buffer; /* node -> buffer, -1 none yet */
     PlanProgram *prog;
@@ -180,6 +181,7 @@ static Err *add_buffer(Sched *s, Ref r, int *out)
     snprintf(name, sizeof name, "%.60s.%.120s", s->g->name, n->name);
     PlanBuffer b = {.name = keep(s, name), .type = n->type.dtype,
                     .rank = n->type.rank,
+                    .slots = s->staged && n->op == OP_send ? PLAN_SLOTS : 1,
                     .device = n->device < 0 ? 0 : n->device,
                     .bytes = buffer_bytes(p, &n->type)};
     if (b.bytes < 0)
@@ -308,17 +310,97 @@ static Err *add_copy(Sched *s, Ref r)
     return NULL;
 }
 
-static Err *add_steps(Sched *s)
+/* The device whose work a step is: a copy's is where it comes from. */
+static int works_on(const Graph *g, const Node *n)
+{
+    return n->op == OP_send ? g->node[n->arg[0]].device : n->device;
+}
+
+/* The steps of one device in graph order; -1: of all. */
+static Err *add_steps(Sched *s, int device)
 {
     const Graph *g = s->g;
     int last = -1;
     for (Ref i = g->n_params; i < g->n_nodes; i++) {
         const Node *n = &g->node[i];
-        if (n->op == OP_send)
+        bool here = device < 0 || works_on(g, n) == device;
+        if (n->op == OP_send && here)
             TRY(add_copy(s, i));
-        if (n->kernel >= 0 && n->kernel != last)
+        if (n->kernel >= 0 && n->kernel != last && here)
             TRY(add_launch(s, n->kernel, n->device));
         last = n->kernel >= 0 ? n->kernel : last;
+    }
+    return NULL;
+}
+
+/* ---- stages ---- */
+
+static bool has_steps(const Graph *g, int device)
+{
+    for (Ref i = g->n_params; i < g->n_nodes; i++) {
+        const Node *n = &g->node[i];
+        if ((n->op == OP_send || n->kernel >= 0) && works_on(g, n) == device)
+            return true;
+    }
+    return false;
+}
+
+/* The devices with steps, in order; values only travel up, so that is an order
+ * in which they may work.  Returns how many. */
+static int find_stages(const Sched *s, int *device)
+{
+    int n = 0;
+    for (int d = 0; d < s->p->n_devices; d++)
+        if (has_steps(s->g, d))
+            device[n++] = d;
+    return n;
+}
+
+/* Results, probes among them, must stay until they are read, which only the
+ * last device has time for. */
+static bool results_stand_on(const Graph *g, int device)
+{
+    for (int i = 0; i < g->n_results; i++) {
+        const Node *n = &g->node[g->result[i].ref];
+        if (n->device != device || n->op == OP_send)
+            return false;
+    }
+    for (Ref i = 0; i < g->n_nodes; i++)
+        if (g->node[i].op == OP_tap && g->node[i].device != device)
+            return false;
+    return true;
+}
+
+/* Every copy goes from a stage to the next. */
+static bool sends_are_hops(const Graph *g, const int *device, int n)
+{
+    for (Ref i = 0; i < g->n_nodes; i++) {
+        if (g->node[i].op != OP_send)
+            continue;
+        int k = 0;
+        while (k < n && device[k] != works_on(g, &g->node[i]))
+            k++;
+        if (k + 1 >= n || device[k + 1] != g->node[i].device)
+            return false;
+    }
+    return true;
+}
+
+static Err *add_stages(Sched *s)
+{
+    PlanProgram *p = s->prog;
+    int *device = ARENA_ARRAY(s->c->arena, int, s->p->n_devices + 1);
+    int n = s->c->settings->pipeline ? find_stages(s, device) : 0;
+    s->staged = n > 1 && results_stand_on(s->g, device[n - 1]) &&
+                sends_are_hops(s->g, device, n);
+    if (!s->staged)
+        return add_steps(s, -1);
+    p->stage = ARENA_ARRAY(s->p->arena, PlanStage, n);
+    p->n_stages = n;
+    for (int i = 0; i < n; i++) {
+        int before = p->n_steps;
+        TRY(add_steps(s, device[i]));
+        p->stage[i] = (PlanStage){device[i], p->n_steps - before};
     }
     return NULL;
 }
@@ -359,8 +441,9 @@ static Err *add_program(Sched *s, const Graph *g)
     s->buffer = ARENA_ARRAY(s->c->arena, int, g->n_nodes + 1);
     for (Ref i = 0; i < g->n_nodes; i++)
         s->buffer[i] = -1;
+    s->staged = false;
     TRY(add_ports(s));
-    return add_steps(s);
+    return add_stages(s);
 }
 
 static void copy_devices(Sched *s)

@@ -104,6 +104,8 @@ static Err *host_launch(Device *d, const Launch *l)
     return NULL;
 }
 
+static void host_use(Device *d, Pool *pool) { host(d)->pool = pool; }
+
 const DeviceKind device_host = {
     .kind = "host",
     .open = host_open,
@@ -113,4 +115,5 @@ const DeviceKind device_host = {
     .write = host_write,
     .zero = host_zero,
     .launch = host_launch,
+    .use = host_use,
 };

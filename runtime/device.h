@@ -1,8 +1,8 @@
 /* device.h - what the executor needs of a device: memory and launches.
  *
- * A device of a plan has three regions (plan.h), allocated once.  One thread,
- * the owner of the pool, uses a device; only device_write of disjoint bytes
- * may be called by several. */
+ * A device of a plan has three regions (plan.h), allocated once.  One thread at
+ * a time, the owner of the pool in use, launches on a device; `write` of
+ * disjoint bytes may be called by several, also while a launch runs. */
 #ifndef RUNTIME_DEVICE_H
 #define RUNTIME_DEVICE_H
 
@@ -45,6 +45,9 @@ typedef struct {
     Err *(*write)(Device *d, Place at, const void *src, int64_t n);
     Err *(*zero)(Device *d, Place at, int64_t n);
     Err *(*launch)(Device *d, const Launch *l);
+    /* Later launches are computed by these threads; the caller is now the one
+     * that uses the device.  pool has no more threads than that of `open`. */
+    void (*use)(Device *d, Pool *pool);
 } DeviceKind;
 
 /* The part that every kind begins with. */

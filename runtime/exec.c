@@ -6,30 +6,19 @@
 
 #include "base/clock.h"
 #include "runtime/device.h"
+#include "runtime/pipeline.h"
+#include "runtime/program.h"
 #include "runtime/weights.h"
-
-/* The inputs that the runtime knows how to fill, and the results that it reads:
- * the language's entry points declare them. */
-typedef enum { IN_TOKENS, IN_POSITIONS, IN_OUTPUTS, IN_HIDDEN, IN_COUNT } Input;
-static const char *const input_name[IN_COUNT] = {"tokens", "positions",
-                                                 "outputs", "hidden"};
-
-/* A program with its ports looked up and its addresses worked out. */
-typedef struct {
-    const PlanProgram *plan;
-    const PlanBuffer *input[IN_COUNT]; /* NULL: not taken */
-    const PlanBuffer *logits, *hidden; /* NULL: not made */
-    void **address;                    /* of all steps' arguments */
-    StepTap *tap;
-} Program;
 
 typedef struct {
     Executor base;
     const Plan *plan;
     const KernelSet *kernels;
     Arena *arena;
+    Pool *pool;
     Device **device;
     Program *program;
+    Pipeline **pipeline; /* by program; made when it is first needed */
     char *kept; /* all fixed states, one after the other; NULL: no mark */
     bool poison;
     ExecTrace *trace;
@@ -38,168 +27,33 @@ typedef struct {
 
 static Exec *exec(Executor *x) { return (Exec *)x; }
 
-static Place buffer_place(const PlanBuffer *b)
-{
-    return (Place){REGION_SCRATCH, b->offset};
-}
-
-/* ---- looking up the ports of a program */
-
-/* [sym] or [sym, width] of the given type; width is set to what stands there
- * (1 for a vector). */
-static bool shaped(const PlanBuffer *b, BlockType type, Sym sym, int rank,
-                   int64_t *width)
-{
-    *width = rank == 2 ? b->dim[1].k : 1;
-    return b->type == type && b->rank == rank && b->dim[0].k == 1 &&
-           b->dim[0].sym == sym && (rank == 1 || b->dim[1].sym == SYM_ONE);
-}
-
-static Err *bad_port(const PlanProgram *p, const char *name, const char *want)
-{
-    return err_new(ERR_INPUT, "entry point '%.40s': '%.40s' must be %s",
-                   p->name, name, want);
-}
-
-static Err *find_input(const Plan *plan, Program *p, ProgramInfo *info,
-                       const PlanPort *port)
-{
-    const PlanBuffer *b = &plan->buffer[port->buffer];
-    int64_t width;
-    for (int i = 0; i < IN_COUNT; i++) {
-        if (strcmp(port->name, input_name[i]) != 0)
-            continue;
-        bool floats = i == IN_HIDDEN;
-        Sym sym = i == IN_OUTPUTS ? SYM_R : SYM_T;
-        if (!shaped(b, floats ? BT_f32 : BT_i32, sym, floats ? 2 : 1, &width))
-            return bad_port(p->plan, port->name,
-                            floats            ? "f32 [T, width]"
-                            : i == IN_OUTPUTS ? "i32 [R]"
-                                              : "i32 [T]");
-        p->input[i] = b;
-        if (floats) {
-            info->takes_hidden = true;
-            info->width = width;
-        }
-        return NULL;
-    }
-    return err_new(ERR_INPUT,
-                   "entry point '%.40s' wants '%.40s', which the runtime does "
-                   "not know (tokens, positions, outputs, hidden)",
-                   p->plan->name, port->name);
-}
-
-static Err *find_results(const Plan *plan, Program *p, ProgramInfo *info)
-{
-    const PlanProgram *q = p->plan;
-    int64_t width = info->width;
-    p->logits = plan_port(plan, q->output, q->n_outputs, "logits");
-    p->hidden = plan_port(plan, q->output, q->n_outputs, "hidden");
-    if (p->logits && !shaped(p->logits, BT_f32, SYM_R, 2, &info->vocabulary))
-        return bad_port(q, "logits", "f32 [R, vocabulary]");
-    if (p->hidden && !shaped(p->hidden, BT_f32, SYM_T, 2, &info->width))
-        return bad_port(q, "hidden", "f32 [T, width]");
-    if (info->takes_hidden && p->hidden && info->width != width)
-        return bad_port(q, "hidden", "as wide in as out");
-    return NULL;
-}
-
-/* An address that the runtime reads: the result must lie where it can. */
-static Err *readable(const Exec *x, const PlanBuffer *b, const float **out)
-{
-    Device *d = x->device[b->device];
-    *out = d->kind->host_address(d, buffer_place(b));
-    return *out ? NULL
-                : err_new(ERR_DEVICE, "cannot read results on %s",
-                          d->plan->name);
-}
-
-static Err *find_taps(Exec *x, Program *p)
-{
-    const PlanProgram *q = p->plan;
-    p->tap = ARENA_ARRAY(x->arena, StepTap, q->n_taps);
-    for (int i = 0; i < q->n_taps; i++) {
-        const PlanBuffer *b = &x->plan->buffer[q->tap[i].buffer];
-        StepTap *t = &p->tap[i];
-        t->name = q->tap[i].name;
-        if (!shaped(b, BT_f32, SYM_T, 2, &t->width))
-            return bad_port(q, t->name, "f32 [T, width]");
-        TRY(readable(x, b, &t->values));
-    }
-    return NULL;
-}
-
-static void *arg_address(const Exec *x, PlanArg a)
-{
-    const Plan *p = x->plan;
-    Device *d = NULL;
-    Place at = {0};
-    switch (a.kind) {
-    case ARG_BUFFER:
-        d = x->device[p->buffer[a.index].device];
-        at = buffer_place(&p->buffer[a.index]);
-        break;
-    case ARG_WEIGHT:
-        d = x->device[p->weight[a.index].device];
-        at = (Place){REGION_WEIGHTS, p->weight[a.index].offset};
-        break;
-    case ARG_STATE:
-        d = x->device[p->state[a.index].device];
-        at = (Place){REGION_STATES, p->state[a.index].offset};
-        break;
-    }
-    return d ? d->kind->address(d, at) : NULL;
-}
-
-static void find_addresses(Exec *x, Program *p)
-{
-    int64_t n = 0;
-    for (int i = 0; i < p->plan->n_steps; i++)
-        n += p->plan->step[i].n_args;
-    p->address = ARENA_ARRAY(x->arena, void *, n);
-    n = 0;
-    for (int i = 0; i < p->plan->n_steps; i++) {
-        const PlanStep *s = &p->plan->step[i];
-        for (int k = 0; k < s->n_args; k++)
-            p->address[n++] = arg_address(x, s->arg[k]);
-    }
-}
-
-static Err *prepare_program(Exec *x, const PlanProgram *q, Program *p,
-                            ProgramInfo *info)
-{
-    p->plan = q;
-    info->name = q->name;
-    for (int i = 0; i < q->n_inputs; i++)
-        TRY(find_input(x->plan, p, info, &q->input[i]));
-    if (!p->input[IN_TOKENS])
-        return err_new(ERR_INPUT, "entry point '%.40s' takes no tokens",
-                       q->name);
-    TRY(find_results(x->plan, p, info));
-    TRY(find_taps(x, p));
-    find_addresses(x, p);
-    return NULL;
-}
-
 /* ---- one step */
 
 static Err *fill(Exec *x, const PlanBuffer *b, const void *src, int64_t bytes)
 {
-    if (!b || bytes == 0)
+    if (bytes == 0)
         return NULL;
     Device *d = x->device[b->device];
-    return d->kind->write(d, buffer_place(b), src, bytes);
+    return d->kind->write(d, program_place(b, 0), src, bytes);
 }
 
-static Err *fill_inputs(Exec *x, const Program *p, const Step *s)
+static Err *fill_inputs(Exec *x, const Program *p, const ProgramStage *g,
+                        const Step *s)
 {
-    const int64_t each = (int64_t)sizeof(int32_t);
     int64_t width = x->base.info.program[s->program].width;
-    TRY(fill(x, p->input[IN_TOKENS], s->tokens, s->n * each));
-    TRY(fill(x, p->input[IN_POSITIONS], s->positions, s->n * each));
-    TRY(fill(x, p->input[IN_OUTPUTS], s->rows, s->n_rows * each));
-    return fill(x, p->input[IN_HIDDEN], s->hidden,
-                s->n * width * (int64_t)sizeof(float));
+    const struct {
+        const void *src;
+        int64_t bytes;
+    } in[IN_COUNT] = {
+        [IN_TOKENS] = {s->tokens, s->n * (int64_t)sizeof *s->tokens},
+        [IN_POSITIONS] = {s->positions, s->n * (int64_t)sizeof *s->positions},
+        [IN_OUTPUTS] = {s->rows, s->n_rows * (int64_t)sizeof *s->rows},
+        [IN_HIDDEN] = {s->hidden, s->n * width * (int64_t)sizeof *s->hidden},
+    };
+    for (int i = 0; i < IN_COUNT; i++)
+        if (g->fills[i])
+            TRY(fill(x, p->input[i], in[i].src, in[i].bytes));
+    return NULL;
 }
 
 /* Bytes of a buffer that hold values in this step: the slowest axes are the
@@ -212,12 +66,12 @@ static int64_t used_bytes(const PlanBuffer *b, const KernelCall *c)
     return block_bytes(b->type, n);
 }
 
-static Err *run_copy(Exec *x, const PlanStep *s, const KernelCall *c)
+static Err *run_copy(Exec *x, const PlanStep *s, const KernelCall *c, int slot)
 {
     const PlanBuffer *from = &x->plan->buffer[s->arg[0].index];
     const PlanBuffer *to = &x->plan->buffer[s->arg[1].index];
-    return device_copy(x->device[to->device], buffer_place(to),
-                       x->device[from->device], buffer_place(from),
+    return device_copy(x->device[to->device], program_place(to, slot),
+                       x->device[from->device], program_place(from, slot),
                        used_bytes(from, c));
 }
 
@@ -231,26 +85,27 @@ static Err *run_launch(Exec *x, const PlanStep *s, const KernelCall *c)
     return d->kind->launch(d, &l);
 }
 
-static Err *run_step(Exec *x, const PlanStep *s, const KernelCall *c)
+static Err *run_step(Exec *x, const PlanStep *s, const KernelCall *c, int slot)
 {
     switch (s->kind) {
     case STEP_LAUNCH:
         return run_launch(x, s, c);
     case STEP_COPY:
-        return run_copy(x, s, c);
+        return run_copy(x, s, c, slot);
     }
     return NULL;
 }
 
-static Err *run_steps(Exec *x, const Program *p, KernelCall *c)
+static Err *run_steps(Exec *x, const Program *p, const ProgramStage *g,
+                      KernelCall *c, int slot)
 {
-    void **address = p->address;
-    for (int i = 0; i < p->plan->n_steps; i++) {
+    void **address = p->address[slot] + g->first_arg;
+    for (int i = g->first; i < g->first + g->n_steps; i++) {
         const PlanStep *s = &p->plan->step[i];
         double start = x->trace ? clock_seconds() : 0;
         c->arg = address;
         address += s->n_args;
-        Err *e = run_step(x, s, c);
+        Err *e = run_step(x, s, c, slot);
         if (e)
             return err_note(e, "step %d of '%.40s'", i, p->plan->name);
         if (x->trace)
@@ -261,32 +116,130 @@ static Err *run_steps(Exec *x, const Program *p, KernelCall *c)
     return NULL;
 }
 
-static void poison_scratch(Exec *x)
+static Err *run_stage(Exec *x, const Program *p, const ProgramStage *g,
+                      const Step *s, int slot)
 {
-    for (int i = 0; i < x->plan->n_devices; i++) {
-        Device *d = x->device[i];
-        void *p = d->kind->host_address(d, (Place){REGION_SCRATCH, 0});
-        if (p)
-            memset(p, 0xff, (size_t)x->plan->device[i].scratch);
-    }
+    KernelCall c = {.tokens = s->n,
+                    .outputs = s->n_rows,
+                    .past = s->past,
+                    .capacity = x->plan->context};
+    TRY(fill_inputs(x, p, g, s));
+    return run_steps(x, p, g, &c, slot);
+}
+
+static Err *read_results(Exec *x, const Program *p, StepResult *out)
+{
+    *out = (StepResult){.n_taps = p->plan->n_taps, .tap = p->tap};
+    if (p->logits)
+        TRY(program_readable(x->device, p->logits, &out->logits));
+    return p->hidden ? program_readable(x->device, p->hidden, &out->hidden)
+                     : NULL;
+}
+
+/* Fills bytes [from, to) of a device's scratch with NaNs. */
+static void poison(Device *d, int64_t from, int64_t to)
+{
+    void *p = d->kind->host_address(d, (Place){REGION_SCRATCH, from});
+    if (p && to > from)
+        memset(p, 0xff, (size_t)(to - from));
+}
+
+static void poison_all(Exec *x)
+{
+    for (int i = 0; i < x->plan->n_devices; i++)
+        poison(x->device[i], 0, x->plan->device[i].scratch);
 }
 
 static Err *exec_step(Executor *base, const Step *s, StepResult *out)
 {
     Exec *x = exec(base);
     const Program *p = &x->program[s->program];
-    KernelCall c = {.tokens = s->n,
-                    .outputs = s->n_rows,
-                    .past = s->past,
-                    .capacity = x->plan->context};
-    *out = (StepResult){.n_taps = p->plan->n_taps, .tap = p->tap};
     if (x->poison)
-        poison_scratch(x);
-    TRY(fill_inputs(x, p, s));
-    TRY(run_steps(x, p, &c));
-    if (p->logits)
-        TRY(readable(x, p->logits, &out->logits));
-    return p->hidden ? readable(x, p->hidden, &out->hidden) : NULL;
+        poison_all(x);
+    for (int i = 0; i < p->n_stages; i++)
+        TRY(run_stage(x, p, &p->stage[i], s, 0));
+    return read_results(x, p, out);
+}
+
+/* ---- several steps, in flight at once */
+
+/* One call of exec_steps. */
+typedef struct {
+    Exec *x;
+    const Program *p;
+    const Step *step;
+    StepDone *done;
+    void *ctx;
+} Flight;
+
+/* All but what has arrived for this chunk and the next. */
+static void poison_stage(Exec *x, const ProgramStage *g)
+{
+    Device *d = x->device[g->device];
+    int64_t from = 0;
+    for (int i = 0; i < g->n_landing; i++) {
+        poison(d, from, g->landing[i]->offset);
+        from = g->landing[i]->offset + plan_span(g->landing[i]);
+    }
+    poison(d, from, x->plan->device[g->device].scratch);
+}
+
+static Err *stage_work(void *ctx, int stage, int64_t chunk, Pool *pool)
+{
+    const Flight *f = ctx;
+    const ProgramStage *g = &f->p->stage[stage];
+    Device *d = f->x->device[g->device];
+    if (f->x->poison)
+        poison_stage(f->x, g);
+    d->kind->use(d, pool);
+    return run_stage(f->x, f->p, g, &f->step[chunk], (int)(chunk % PLAN_SLOTS));
+}
+
+static Err *chunk_done(void *ctx, int64_t chunk)
+{
+    const Flight *f = ctx;
+    StepResult r;
+    TRY(read_results(f->x, f->p, &r));
+    return f->done(f->ctx, chunk, &r);
+}
+
+static Err *one_by_one(Exec *x, const Step *s, int64_t n, StepDone *done,
+                       void *ctx)
+{
+    for (int64_t i = 0; i < n; i++) {
+        StepResult r;
+        TRY(exec_step(&x->base, &s[i], &r));
+        TRY(done(ctx, i, &r));
+    }
+    return NULL;
+}
+
+static Err *fly(Flight *f, Pipeline **pipeline, int64_t n)
+{
+    Exec *x = f->x;
+    int stages = f->p->n_stages;
+    if (!*pipeline)
+        TRY(pipeline_new(stages, pool_threads(x->pool), pipeline));
+    Err *e =
+        pipeline_run(*pipeline, n, &(PipelineJob){stage_work, chunk_done, f});
+    for (int i = 0; i < stages; i++) {
+        Device *d = x->device[f->p->stage[i].device];
+        d->kind->use(d, x->pool);
+    }
+    return e;
+}
+
+/* One thread alone has nothing to do at once; a trace wants a kernel's time
+ * with all threads. */
+static Err *exec_steps(Executor *base, const Step *s, int64_t n, StepDone *done,
+                       void *ctx)
+{
+    Exec *x = exec(base);
+    const Program *p = &x->program[s->program];
+    Flight f = {x, p, s, done, ctx};
+    if (n == 1 || p->n_stages == 1 || pool_threads(x->pool) == 1 || x->trace)
+        return one_by_one(x, s, n, done, ctx);
+    return fly(&f, &x->pipeline[s->program], n);
 }
 
 /* Per-token rows are written before they are read: only what a sequence is
@@ -358,14 +311,20 @@ static void exec_close(Executor *base)
 {
     Exec *x = exec(base);
     free(x->kept);
+    for (int i = 0; i < x->plan->n_programs; i++)
+        pipeline_free(x->pipeline[i]);
     for (int i = 0; i < x->plan->n_devices; i++)
         device_close(x->device[i]);
     arena_free(x->arena);
     free(x);
 }
 
-static const ExecutorKind exec_kind = {exec_step, exec_reset, exec_mark,
-                                       exec_rewind, exec_close};
+static const ExecutorKind exec_kind = {.step = exec_step,
+                                       .steps = exec_steps,
+                                       .reset = exec_reset,
+                                       .mark = exec_mark,
+                                       .rewind = exec_rewind,
+                                       .close = exec_close};
 
 void exec_set_trace(Executor *base, ExecTrace *fn, void *ctx)
 {
@@ -373,6 +332,15 @@ void exec_set_trace(Executor *base, ExecTrace *fn, void *ctx)
         return;
     exec(base)->trace = fn;
     exec(base)->trace_ctx = ctx;
+}
+
+const Span *exec_spans(const Executor *base, int program, int64_t *n_chunks)
+{
+    *n_chunks = 0;
+    if (base->kind != &exec_kind)
+        return NULL;
+    const Pipeline *p = ((const Exec *)base)->pipeline[program];
+    return p ? pipeline_spans(p, n_chunks) : NULL;
 }
 
 /* ---- opening */
@@ -392,7 +360,8 @@ static Err *open_programs(Exec *x)
     ProgramInfo *info = ARENA_ARRAY(x->arena, ProgramInfo, p->n_programs);
     x->program = ARENA_ARRAY(x->arena, Program, p->n_programs);
     for (int i = 0; i < p->n_programs; i++)
-        TRY(prepare_program(x, &p->program[i], &x->program[i], &info[i]));
+        TRY(program_prepare(x->arena, p, x->device, &p->program[i],
+                            &x->program[i], &info[i]));
     x->base.info =
         (ExecutorInfo){p->context, p->batch, p->outputs, p->n_programs, info};
     return NULL;
@@ -409,7 +378,9 @@ Err *exec_open(const ExecSpec *spec, Executor **out)
     x->kernels = spec->kernels;
     x->poison = spec->poison;
     x->arena = arena_new();
+    x->pool = spec->pool;
     x->device = ARENA_ARRAY(x->arena, Device *, spec->plan->n_devices);
+    x->pipeline = ARENA_ARRAY(x->arena, Pipeline *, spec->plan->n_programs);
     *out = NULL;
     DO(open_devices(x, spec));
     DO(open_programs(x));

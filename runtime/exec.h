@@ -5,6 +5,7 @@
 #include "runtime/executor.h"
 #include "runtime/gguf.h"
 #include "runtime/kernel_set.h"
+#include "runtime/pipeline.h"
 #include "runtime/plan.h"
 #include "runtime/pool.h"
 
@@ -35,7 +36,13 @@ typedef struct {
  * outlive the executor, the file excepted. */
 Err *exec_open(const ExecSpec *spec, Executor **out) MUST_USE;
 
-/* fn NULL: stop tracing.  Executors of other kinds have no steps to trace. */
+/* fn NULL: stop tracing.  Executors of other kinds have no steps to trace.
+ * While it is traced a program runs one step of the model after the other. */
 void exec_set_trace(Executor *x, ExecTrace *fn, void *ctx);
+
+/* When each stage of a program worked on each chunk, the last time that several
+ * were in flight: stage s on chunk c at [c * n_stages + s], valid until the
+ * next step.  No chunks: it never happened. */
+const Span *exec_spans(const Executor *x, int program, int64_t *n_chunks);
 
 #endif

@@ -53,8 +53,18 @@ typedef struct {
 
 typedef struct Executor Executor;
 
+/* Called for each of several steps in order, on the caller's thread, when its
+ * results are there; they are valid during the call. */
+typedef Err *StepDone(void *ctx, int64_t i, const StepResult *r);
+
 typedef struct {
     Err *(*step)(Executor *x, const Step *s, StepResult *out);
+    /* n > 0 steps of one program that follow each other, as if one after the
+     * other; but later ones may be under way when `done` is called for an
+     * earlier one.  An error ends it with the states unknown.  NULL: this kind
+     * has only `step`. */
+    Err *(*steps)(Executor *x, const Step *s, int64_t n, StepDone *done,
+                  void *ctx);
     Err *(*reset)(Executor *x); /* all states to those of an empty sequence */
     /* Keeps a copy of the states that steps change in place; rewind brings it
      * back, any number of times.  Rows of per-token states need no copy: they

@@ -24,7 +24,7 @@
 #include "base/err.h"
 #include "base/packing.h"
 
-enum { PLAN_ALIGN = 64, PLAN_MAX_RANK = 4 };
+enum { PLAN_ALIGN = 64, PLAN_MAX_RANK = 4, PLAN_SLOTS = 2 };
 
 /* A dimension: k, or k times a number known only at run time. */
 typedef enum {
@@ -86,14 +86,17 @@ typedef struct {
     int64_t offset, bytes;
 } PlanState;
 
-/* A value that crosses kernels.  dim[0] is the slowest axis. */
+/* A value that crosses kernels.  dim[0] is the slowest axis.  One that arrives
+ * from another device while the one before is still read has PLAN_SLOTS slots,
+ * `plan_stride` bytes apart; chunk c of a prompt uses slot c % PLAN_SLOTS. */
 typedef struct {
     const char *name;
     BlockType type;
     int rank;
     Dim dim[PLAN_MAX_RANK];
+    int slots; /* 1 or PLAN_SLOTS */
     int device;
-    int64_t offset, bytes; /* bytes at the largest T and R */
+    int64_t offset, bytes; /* bytes of a slot at the largest T and R */
 } PlanBuffer;
 
 typedef enum { ARG_BUFFER, ARG_WEIGHT, ARG_STATE } ArgKind;
@@ -127,13 +130,28 @@ typedef struct {
     int buffer;
 } PlanPort;
 
-/* An entry point of the model text: "main", "draft". */
+/* The next n_steps steps of a program, all on one device: its launches and the
+ * copies of what the next stage's device needs. */
+typedef struct {
+    int device;
+    int n_steps;
+} PlanStage;
+
+/* An entry point of the model text: "main", "draft".
+ *
+ * With stages, several chunks of a prompt may be on their way at once, each in
+ * another stage (flow.h).  They partition the steps in order, each on a device
+ * of its own; copies go to the next stage's device and arrive in buffers with
+ * slots, whose bytes nothing else in the program uses; results lie on the last
+ * stage's device.  Without stages a step of the model ends before the next
+ * begins. */
 typedef struct {
     const char *name;
-    int n_inputs, n_outputs, n_taps, n_steps;
+    int n_inputs, n_outputs, n_taps, n_steps, n_stages;
     PlanPort *input, *output;
     PlanPort *tap; /* "hidden[3]": probes asked for with --dump-hidden */
     PlanStep *step;
+    PlanStage *stage;
 } PlanProgram;
 
 typedef struct {
@@ -168,6 +186,17 @@ Err *plan_verify(const Plan *p) MUST_USE;
 const PlanProgram *plan_program(const Plan *p, const char *name);
 const PlanBuffer *plan_port(const Plan *p, const PlanPort *ports, int n,
                             const char *name);
+
+/* Bytes from a slot of a buffer to the next, and of all its slots. */
+static inline int64_t plan_stride(const PlanBuffer *b)
+{
+    return (b->bytes + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN;
+}
+
+static inline int64_t plan_span(const PlanBuffer *b)
+{
+    return plan_stride(b) * (b->slots - 1) + b->bytes;
+}
 
 /* The extent a dimension has in a step; context: tokens in the sequence, this
  * step included. */

@@ -331,6 +331,15 @@ static Err *state_line(Reader *r)
     return place(r, &s->device, &s->offset, &s->bytes);
 }
 
+static Err *slots(Reader *r, int *out)
+{
+    int64_t n = 1;
+    if (accept(r, "slots"))
+        TRY(number(r, INT_MAX, &n));
+    *out = (int)n;
+    return NULL;
+}
+
 static Err *buffer_line(Reader *r)
 {
     Plan *p = r->plan;
@@ -339,6 +348,7 @@ static Err *buffer_line(Reader *r)
     TRY(string(r, &b->name));
     TRY(block_type(r, &b->type));
     TRY(shape(r, b->dim, &b->rank));
+    TRY(slots(r, &b->slots));
     return place(r, &b->device, &b->offset, &b->bytes);
 }
 
@@ -397,10 +407,20 @@ static Err *argument(Reader *r, PlanArg *out)
     return wrong(r, "bN, wN or sN");
 }
 
+static Err *stage_line(Reader *r, PlanProgram *q)
+{
+    if (q->n_stages == 0 && q->n_steps)
+        return wrong(r, "stages from the first step on");
+    PlanStage *s = APPEND(r, q->stage, q->n_stages);
+    return handle(r, 'd', &s->device);
+}
+
 static Err *step_line(Reader *r, PlanProgram *q, StepKind kind)
 {
     PlanStep *s = APPEND(r, q->step, q->n_steps);
     s->kind = kind;
+    if (q->n_stages)
+        q->stage[q->n_stages - 1].n_steps++;
     if (kind == STEP_LAUNCH)
         TRY(handle(r, 'k', &s->kernel));
     TRY(expect(r, "on"));
@@ -428,11 +448,13 @@ static Err *program_part(Reader *r)
         return port_line(r, &q->output, &q->n_outputs);
     if (accept(r, "tap"))
         return port_line(r, &q->tap, &q->n_taps);
+    if (accept(r, "stage"))
+        return stage_line(r, q);
     if (accept(r, "launch"))
         return step_line(r, q, STEP_LAUNCH);
     if (accept(r, "copy"))
         return step_line(r, q, STEP_COPY);
-    return wrong(r, "input, output, tap, launch, copy or program");
+    return wrong(r, "input, output, tap, stage, launch, copy or program");
 }
 
 static Err *body_line(Reader *r)

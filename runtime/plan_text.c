@@ -15,11 +15,16 @@
  *     input "tokens" b0
  *     output "logits" b7
  *     tap "hidden[0]" b5
+ *     stage d0
  *     launch k0 on d0 (b0, w0, s0, b1) "q, k"
  *     copy on d1 (b1, b2) "x"
+ *     stage d1
  *
  * One thing a line; d, w, s, b and k count from 0 in order.  '#' starts a
- * comment line.  The lines of a kernel's text follow it behind "| ". */
+ * comment line.  The lines of a kernel's text follow it behind "| ".  A buffer
+ * with slots says so behind its shape: "b2 "x" f32 [T, 256] slots 2 d1 at ..".
+ * A `stage` line opens a stage, to which the steps below it belong; a program
+ * has none or begins its steps with one. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -100,6 +105,8 @@ static void print_buffer(FILE *f, int i, const PlanBuffer *b)
         print_dim(f, b->dim[k]);
     }
     fputc(']', f);
+    if (b->slots != 1)
+        fprintf(f, " slots %d", b->slots);
     print_place(f, b->device, b->offset, b->bytes);
 }
 
@@ -149,8 +156,14 @@ static void print_program(FILE *f, const PlanProgram *p)
     print_ports(f, "input", p->input, p->n_inputs);
     print_ports(f, "output", p->output, p->n_outputs);
     print_ports(f, "tap", p->tap, p->n_taps);
-    for (int i = 0; i < p->n_steps; i++)
-        print_step(f, &p->step[i]);
+    int step = 0;
+    for (int i = 0; i < p->n_stages; i++) {
+        fprintf(f, "stage d%d\n", p->stage[i].device);
+        for (int k = 0; k < p->stage[i].n_steps; k++)
+            print_step(f, &p->step[step++]);
+    }
+    while (step < p->n_steps)
+        print_step(f, &p->step[step++]);
 }
 
 void plan_print(const Plan *p, FILE *f)

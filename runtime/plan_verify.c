@@ -11,6 +11,8 @@
 
 /* Positions and token counts travel as int32. */
 enum { MAX_DEVICES = 256, MAX_TOKENS = INT32_MAX, MAX_NAME = 255 };
+/* So large that nothing has so many, so small that a few of them add up. */
+static const int64_t MAX_BYTES = INT64_MAX / 8;
 
 static Err *bad(const char *what, const char *name, const char *why)
 {
@@ -129,11 +131,14 @@ static Err *check_buffer(const Plan *p, const PlanBuffer *b)
             return bad("buffer", b->name, "has an unknown dimension");
     if (!good_index(b->device, p->n_devices))
         return bad("buffer", b->name, "lies on no device");
+    if (b->slots != 1 && b->slots != PLAN_SLOTS)
+        return bad("buffer", b->name, "has neither one slot nor two");
     if (block_info[b->type].elems > 1 && b->dim[b->rank - 1].sym != SYM_ONE)
         return bad("buffer", b->name, "has rows of blocks of unknown length");
     if (b->bytes < 1 || b->bytes != buffer_bytes(p, b))
         return bad("buffer", b->name, "has bytes that its shape has not");
-    if (!inside(b->offset, b->bytes, p->device[b->device].scratch))
+    if (b->bytes > MAX_BYTES ||
+        !inside(b->offset, plan_span(b), p->device[b->device].scratch))
         return bad("buffer", b->name, "lies outside its region");
     return NULL;
 }
@@ -236,7 +241,7 @@ static Err *check_kernel_names(const Plan *p)
     return check_unique(name, p->n_kernels, "kernel");
 }
 
-/* ---- programs */
+/* ---- ports */
 
 static Err *check_ports(const Plan *p, const PlanPort *port, int n,
                         const char *what)
@@ -253,6 +258,8 @@ static Err *check_ports(const Plan *p, const PlanPort *port, int n,
     free(name);
     return e;
 }
+
+/* ---- the steps of a program */
 
 /* The device of an argument, -1 if there is no such thing. */
 static int arg_device(const Plan *p, PlanArg a)
@@ -321,6 +328,146 @@ static const char *step_fault(const Plan *p, const PlanStep *s)
     return "is of no known kind";
 }
 
+/* ---- the stages of a program */
+
+/* NULL or what is wrong with a step of a stage; next: the device that the
+ * stage's copies go to, -1: none. */
+static const char *staged_step_fault(const Plan *p, const PlanStep *s,
+                                     int device, int next)
+{
+    if (s->kind == STEP_LAUNCH)
+        return s->device == device ? NULL : "runs on another device";
+    if (arg_device(p, s->arg[0]) != device)
+        return "copies from another device";
+    if (s->device != next)
+        return "copies to a device that is not the next one";
+    return p->buffer[s->arg[1].index].slots == PLAN_SLOTS
+               ? NULL
+               : "copies to a buffer without slots";
+}
+
+/* Also that the stages partition the steps, each on a device of its own. */
+static Err *check_stage_steps(const Plan *p, const PlanProgram *q)
+{
+    bool used[MAX_DEVICES] = {false};
+    int step = 0;
+    for (int i = 0; i < q->n_stages; i++) {
+        const PlanStage *g = &q->stage[i];
+        int next = i + 1 < q->n_stages ? q->stage[i + 1].device : -1;
+        if (!good_index(g->device, p->n_devices) || used[g->device] ||
+            g->n_steps < 1 || g->n_steps > q->n_steps - step)
+            return bad("program", q->name,
+                       "has a stage without a device or steps of its own");
+        used[g->device] = true;
+        for (int end = step + g->n_steps; step < end; step++) {
+            const char *fault =
+                staged_step_fault(p, &q->step[step], g->device, next);
+            if (fault)
+                return err_new(ERR_INPUT,
+                               "plan: step %d of '%.80s', in stage %d, %s",
+                               step, q->name, i, fault);
+        }
+    }
+    return step == q->n_steps
+               ? NULL
+               : bad("program", q->name, "has steps outside its stages");
+}
+
+static void mark_ports(const PlanPort *port, int n, bool *used)
+{
+    for (int i = 0; i < n; i++)
+        used[port[i].buffer] = true;
+}
+
+static void mark_buffers(const PlanProgram *q, bool *used)
+{
+    mark_ports(q->input, q->n_inputs, used);
+    mark_ports(q->output, q->n_outputs, used);
+    mark_ports(q->tap, q->n_taps, used);
+    for (int i = 0; i < q->n_steps; i++)
+        for (int k = 0; k < q->step[i].n_args; k++)
+            if (q->step[i].arg[k].kind == ARG_BUFFER)
+                used[q->step[i].arg[k].index] = true;
+}
+
+typedef struct {
+    Span span;
+    bool has_slots;
+} BufferSpan;
+
+/* Sorted: no buffer with slots shares a byte with another one. */
+static Err *check_slots_apart(const BufferSpan *s, int n)
+{
+    int64_t end = 0, slots_end = 0; /* of all before, of those with slots */
+    for (int i = 0; i < n; i++) {
+        if (i == 0 || s[i].span.device != s[i - 1].span.device)
+            end = slots_end = 0;
+        if (s[i].span.offset < (s[i].has_slots ? end : slots_end))
+            return bad("buffer", s[i].span.name,
+                       "shares bytes with one that has slots, or has slots "
+                       "and shares bytes");
+        int64_t stop = s[i].span.offset + s[i].span.bytes;
+        end = stop > end ? stop : end;
+        if (s[i].has_slots && stop > slots_end)
+            slots_end = stop;
+    }
+    return NULL;
+}
+
+/* What arrives for the next chunk may not touch what this one still uses. */
+static Err *check_slots(const Plan *p, const PlanProgram *q)
+{
+    bool *used = array(p->n_buffers, sizeof *used);
+    BufferSpan *s = array(p->n_buffers, sizeof *s);
+    int n = 0;
+    mark_buffers(q, used);
+    for (int i = 0; i < p->n_buffers; i++) {
+        const PlanBuffer *b = &p->buffer[i];
+        if (used[i])
+            s[n++] = (BufferSpan){{b->device, b->offset, plan_span(b), b->name},
+                                  b->slots > 1};
+    }
+    if (n)
+        qsort(s, (size_t)n, sizeof *s, compare_spans);
+    Err *e = check_slots_apart(s, n);
+    free(used);
+    free(s);
+    return e;
+}
+
+/* device -1: any. */
+static Err *check_stage_port(const Plan *p, const PlanPort *port, int n,
+                             int device, const char *what)
+{
+    for (int i = 0; i < n; i++) {
+        const PlanBuffer *b = &p->buffer[port[i].buffer];
+        if (b->slots > 1)
+            return bad(what, port[i].name, "has slots");
+        if (device >= 0 && b->device != device)
+            return bad(what, port[i].name, "is not on the last stage's device");
+    }
+    return NULL;
+}
+
+/* Results wait on the last device until they are taken; inputs are written
+ * where a stage reads them, one chunk at a time. */
+static Err *check_stage_ports(const Plan *p, const PlanProgram *q)
+{
+    int last = q->stage[q->n_stages - 1].device;
+    TRY(check_stage_port(p, q->input, q->n_inputs, -1, "input"));
+    TRY(check_stage_port(p, q->output, q->n_outputs, last, "output"));
+    return check_stage_port(p, q->tap, q->n_taps, last, "tap");
+}
+
+static Err *check_stages(const Plan *p, const PlanProgram *q)
+{
+    TRY(check_stage_steps(p, q));
+    TRY(check_stage_ports(p, q));
+    return check_slots(p, q);
+}
+
+/* ---- programs */
+
 static Err *check_program(const Plan *p, const PlanProgram *q)
 {
     if (!q->name)
@@ -334,7 +481,7 @@ static Err *check_program(const Plan *p, const PlanProgram *q)
             return err_new(ERR_INPUT, "plan: step %d of '%.80s' %s", i, q->name,
                            fault);
     }
-    return NULL;
+    return q->n_stages ? check_stages(p, q) : NULL;
 }
 
 static Err *check_programs(const Plan *p)

@@ -6,11 +6,14 @@
 
 struct Session {
     Executor *executor;
-    int64_t *past;      /* by program */
-    int64_t *marked;    /* past as it was at the mark */
+    int64_t *past;   /* by program */
+    int64_t *marked; /* past as it was at the mark */
     bool has_mark;
-    int32_t *positions; /* [batch] */
-    int32_t *rows;      /* [batch] */
+    /* The feed in hand, cut into steps. */
+    Step *step;
+    int64_t n_steps, step_room;
+    int32_t *positions, *rows; /* [n of the feed] */
+    int64_t token_room;
     const volatile sig_atomic_t *stop;
 };
 
@@ -28,8 +31,6 @@ Session *session_new(Executor *x)
     s->executor = x;
     s->past = array(x->info.n_programs, sizeof *s->past);
     s->marked = array(x->info.n_programs, sizeof *s->marked);
-    s->positions = array(x->info.batch, sizeof *s->positions);
-    s->rows = array(x->info.batch, sizeof *s->rows);
     return s;
 }
 
@@ -40,6 +41,7 @@ void session_free(Session *s)
     s->executor->kind->close(s->executor);
     free(s->past);
     free(s->marked);
+    free(s->step);
     free(s->positions);
     free(s->rows);
     free(s);
@@ -99,39 +101,101 @@ static int64_t step_length(const ExecutorInfo *info, const Feed *f, int64_t at)
     return n < most ? n : most;
 }
 
-static Err *feed_step(Session *s, const Feed *f, int64_t at, int64_t n)
+/* Room for `more` than there is; old contents may go. */
+static void *room(void *at, int64_t more, int64_t *have, size_t size)
+{
+    if (more <= *have)
+        return at;
+    free(at);
+    *have = more;
+    return array(more, size);
+}
+
+static void make_room(Session *s, const Feed *f)
+{
+    int64_t have = s->token_room;
+    s->positions = room(s->positions, f->n, &have, sizeof *s->positions);
+    s->rows = room(s->rows, f->n, &s->token_room, sizeof *s->rows);
+    int64_t steps = 0;
+    for (int64_t at = 0; at < f->n; steps++)
+        at += step_length(session_info(s), f, at);
+    s->step = room(s->step, steps, &s->step_room, sizeof *s->step);
+    s->n_steps = steps;
+}
+
+/* Tokens [at, at + n) of the feed. */
+static Step make_step(Session *s, const Feed *f, int64_t at, int64_t n)
 {
     const ProgramInfo *p = &session_info(s)->program[f->program];
-    int64_t past = s->past[f->program];
-    Chunk c = {.first = at, .n = n, .rows = s->rows};
-    for (int64_t i = 0; i < n; i++) {
-        s->positions[i] = (int32_t)(past + i);
-        if (at + i >= f->wanted)
-            s->rows[c.n_rows++] = (int32_t)i;
-    }
+    int64_t past = s->past[f->program] + at;
     Step step = {.program = f->program,
                  .past = past,
                  .n = n,
                  .tokens = f->tokens + at,
-                 .positions = s->positions,
+                 .positions = s->positions + at,
                  .hidden = f->hidden ? f->hidden + at * p->width : NULL,
-                 .rows = s->rows,
-                 .n_rows = c.n_rows};
-    TRY(s->executor->kind->step(s->executor, &step, &c.result));
-    s->past[f->program] += n;
-    return f->chunk ? f->chunk(f->ctx, &c) : NULL;
+                 .rows = s->rows + at};
+    for (int64_t i = 0; i < n; i++) {
+        s->positions[at + i] = (int32_t)(past + i);
+        if (at + i >= f->wanted)
+            s->rows[at + step.n_rows++] = (int32_t)i;
+    }
+    return step;
+}
+
+typedef struct {
+    Session *s;
+    const Feed *f;
+    int64_t past; /* before the feed */
+} Feeding;
+
+static Err *stopped(const Session *s)
+{
+    return s->stop && *s->stop ? err_new(ERR_STOPPED, "stopped") : NULL;
+}
+
+static Err *step_done(void *ctx, int64_t i, const StepResult *r)
+{
+    const Feeding *g = ctx;
+    Session *s = g->s;
+    const Step *t = &s->step[i];
+    Chunk c = {.first = t->past - g->past,
+               .n = t->n,
+               .rows = t->rows,
+               .n_rows = t->n_rows,
+               .result = *r};
+    s->past[g->f->program] += t->n;
+    if (g->f->chunk)
+        TRY(g->f->chunk(g->f->ctx, &c));
+    return i + 1 < s->n_steps ? stopped(s) : NULL;
+}
+
+static Err *run_steps(Session *s, const Feed *f)
+{
+    Executor *x = s->executor;
+    Feeding g = {s, f, s->past[f->program]};
+    if (x->kind->steps)
+        return x->kind->steps(x, s->step, s->n_steps, step_done, &g);
+    for (int64_t i = 0; i < s->n_steps; i++) {
+        StepResult r;
+        TRY(x->kind->step(x, &s->step[i], &r));
+        TRY(step_done(&g, i, &r));
+    }
+    return NULL;
 }
 
 Err *session_feed(Session *s, const Feed *f)
 {
     TRY(check_feed(s, f));
-    for (int64_t at = 0, n; at < f->n; at += n) {
-        if (s->stop && *s->stop)
-            return err_new(ERR_STOPPED, "stopped");
-        n = step_length(session_info(s), f, at);
-        TRY(feed_step(s, f, at, n));
+    TRY(stopped(s));
+    make_room(s, f);
+    int64_t at = 0;
+    for (int64_t i = 0; i < s->n_steps; i++) {
+        int64_t n = step_length(session_info(s), f, at);
+        s->step[i] = make_step(s, f, at, n);
+        at += n;
     }
-    return NULL;
+    return s->n_steps ? run_steps(s, f) : NULL;
 }
 
 Err *session_reset(Session *s)

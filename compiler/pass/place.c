@@ -227,9 +227,12 @@ typedef struct {
     Ref *map;  /* node -> node in `to` */
     Ref *sent; /* node * n_devices + device -> copy there */
     int n_devices;
+    int *before; /* device -> the last one below it that computes, or -1 */
 } Sends;
 
-/* Node r as the device `d` sees it. */
+/* Node r as the device `d` sees it.  What skips a device that computes goes
+ * through it all the same: then every stage of the pipeline hears from the one
+ * before it alone. */
 static Err *local(Sends *s, Ref r, int d, Ref *out)
 {
     const Node *n = &s->g->node[r];
@@ -245,18 +248,38 @@ static Err *local(Sends *s, Ref r, int d, Ref *out)
         *there = graph_add(s->to, copy);
     } else {
         Attr device = {.i = d};
-        TRY(graph_emit(s->to, OP_send, n->name, 1, &s->map[r], &device, there));
+        Ref from = s->map[r];
+        if (s->before[d] > n->device)
+            TRY(local(s, r, s->before[d], &from));
+        TRY(graph_emit(s->to, OP_send, n->name, 1, &from, &device, there));
     }
     s->to->node[*there].device = d;
     *out = *there;
     return NULL;
 }
 
+static int *devices_before(Arena *a, const Graph *g, int n_devices)
+{
+    bool *computes = ARENA_ARRAY(a, bool, n_devices);
+    int *before = ARENA_ARRAY(a, int, n_devices);
+    for (Ref i = g->n_params; i < g->n_nodes; i++) {
+        const Node *n = &g->node[i];
+        OpKind k = op_info(n->op)->kind;
+        if (n->device >= 0 && k != KIND_SRC && k != KIND_VIEW)
+            computes[n->device] = true;
+    }
+    for (int d = 0, last = -1; d < n_devices; d++) {
+        before[d] = last;
+        last = computes[d] ? d : last;
+    }
+    return before;
+}
+
 static Err *insert_sends(PassContext *c, const Graph *g, int n_devices,
                          Graph *to)
 {
     Sends s = {g, to, ARENA_ARRAY(c->arena, Ref, g->n_nodes + 1), NULL,
-               n_devices};
+               n_devices, devices_before(c->arena, g, n_devices)};
     size_t n = (size_t)g->n_nodes * (size_t)n_devices;
     s.sent = ARENA_ARRAY(c->arena, Ref, n + 1);
     for (size_t i = 0; i < n; i++)

@@ -188,9 +188,11 @@ static void interp_executor_close(Executor *base)
     free(x);
 }
 
-static const ExecutorKind interp_kind = {
-    interp_step, interp_executor_reset, interp_executor_mark,
-    interp_executor_rewind, interp_executor_close};
+static const ExecutorKind interp_kind = {.step = interp_step,
+                                         .reset = interp_executor_reset,
+                                         .mark = interp_executor_mark,
+                                         .rewind = interp_executor_rewind,
+                                         .close = interp_executor_close};
 
 /* ---- opening ---- */
 

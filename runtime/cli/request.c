@@ -84,6 +84,7 @@ Err *request_make(Arena *a, const Options *o, const ModelInfo *model,
     s->int8 = strcmp(o->activations, "int8") == 0;
     s->fuse = preset(o->fuse);
     s->place = o->place;
+    s->pipeline = strcmp(o->pipeline, "on") == 0;
     s->explain = o->explain ? stderr : NULL;
     r->dump = o->dump;
     return NULL;

@@ -15,15 +15,16 @@ fi
 mkdir "$work/obj"
 # All but the text side, which has no threads (and wants more libraries).
 for src in runtime/base/*.c runtime/gguf*.c runtime/plan*.c runtime/module_*.c \
-    runtime/dev*.c runtime/exec.c runtime/kernel_set.c runtime/pool.c \
-    runtime/provider.c runtime/session.c runtime/weights.c; do
+    runtime/dev*.c runtime/exec.c runtime/flow.c runtime/kernel_set.c \
+    runtime/pipeline.c runtime/pool.c runtime/program.c runtime/provider.c \
+    runtime/session.c runtime/weights.c; do
     extra=
     [ "$src" = runtime/pool.c ] && extra=-D_GNU_SOURCE
     $cc $flags $extra -c "$src" -o "$work/obj/$(basename "$src" .c).o"
 done
 $cc $flags -shared tests/runtime/module_toy.c runtime/base/err.c \
     runtime/base/buf.c -o "$work/module_toy.so"
-for test in pool exec; do
+for test in pool exec pipeline staged; do
     $cc $flags "tests/runtime/test_$test.c" "$work"/obj/*.o \
         -lpthread -ldl -lm -o "$work/$test"
     "$work/$test"

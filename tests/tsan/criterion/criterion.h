@@ -44,6 +44,7 @@ static TsanTest *tsan_tests;
 #define cr_expect_neq cr_assert_neq
 #define cr_expect_geq(a, b, ...) cr_assert((a) >= (b))
 #define cr_expect_leq(a, b, ...) cr_assert((a) <= (b))
+#define cr_expect_lt(a, b, ...) cr_assert((a) < (b))
 #define cr_expect_str_eq(a, b, ...) cr_assert(strcmp((a), (b)) == 0)
 #define cr_assert_str_eq cr_expect_str_eq
 
