@@ -346,19 +346,30 @@ static const char *staged_step_fault(const Plan *p, const PlanStep *s,
                : "copies to a buffer without slots";
 }
 
-/* Also that the stages partition the steps, each on a device of its own. */
-static Err *check_stage_steps(const Plan *p, const PlanProgram *q)
+/* They partition the steps, each on a device of its own. */
+static Err *check_stage_shapes(const Plan *p, const PlanProgram *q)
 {
     bool used[MAX_DEVICES] = {false};
+    int left = q->n_steps;
+    for (int i = 0; i < q->n_stages; i++) {
+        const PlanStage *g = &q->stage[i];
+        if (!good_index(g->device, p->n_devices) || used[g->device] ||
+            g->n_steps < 1 || g->n_steps > left)
+            return bad("program", q->name,
+                       "has a stage without a device or steps of its own");
+        used[g->device] = true;
+        left -= g->n_steps;
+    }
+    return left ? bad("program", q->name, "has steps outside its stages")
+                : NULL;
+}
+
+static Err *check_stage_steps(const Plan *p, const PlanProgram *q)
+{
     int step = 0;
     for (int i = 0; i < q->n_stages; i++) {
         const PlanStage *g = &q->stage[i];
         int next = i + 1 < q->n_stages ? q->stage[i + 1].device : -1;
-        if (!good_index(g->device, p->n_devices) || used[g->device] ||
-            g->n_steps < 1 || g->n_steps > q->n_steps - step)
-            return bad("program", q->name,
-                       "has a stage without a device or steps of its own");
-        used[g->device] = true;
         for (int end = step + g->n_steps; step < end; step++) {
             const char *fault =
                 staged_step_fault(p, &q->step[step], g->device, next);
@@ -368,9 +379,7 @@ static Err *check_stage_steps(const Plan *p, const PlanProgram *q)
                                step, q->name, i, fault);
         }
     }
-    return step == q->n_steps
-               ? NULL
-               : bad("program", q->name, "has steps outside its stages");
+    return NULL;
 }
 
 static void mark_ports(const PlanPort *port, int n, bool *used)
@@ -461,6 +470,7 @@ static Err *check_stage_ports(const Plan *p, const PlanProgram *q)
 
 static Err *check_stages(const Plan *p, const PlanProgram *q)
 {
+    TRY(check_stage_shapes(p, q));
     TRY(check_stage_steps(p, q));
     TRY(check_stage_ports(p, q));
     return check_slots(p, q);

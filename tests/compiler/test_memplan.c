@@ -29,14 +29,20 @@ static Settings settings(int64_t context)
                       .fuse = FUSE_BLOCK};
 }
 
+static Plan *good_plan_with(Arena *a, Module *m, const Machine *machine,
+                            const Settings *s)
+{
+    Plan *p;
+    Err *e = plan_of(a, m, machine, s, &p);
+    cr_assert_null(e, "%s", e ? err_text(e) : "");
+    return p;
+}
+
 static Plan *good_plan(Arena *a, Module *m, const Machine *machine,
                        int64_t context)
 {
-    Plan *p;
     Settings s = settings(context);
-    Err *e = plan_of(a, m, machine, &s, &p);
-    cr_assert_null(e, "%s", e ? err_text(e) : "");
-    return p;
+    return good_plan_with(a, m, machine, &s);
 }
 
 /* ---- lifetimes, worked out again here */
@@ -71,6 +77,15 @@ static Life life_of(const PlanProgram *g, int buffer)
     return l;
 }
 
+/* Where a chunk's values arrive while another one is worked on: always taken. */
+static Life life_with_slots(const Plan *p, const PlanProgram *g, int buffer)
+{
+    Life l = life_of(g, buffer);
+    if (p->buffer[buffer].slots > 1 && l.last >= l.first)
+        l = (Life){-1, g->n_steps};
+    return l;
+}
+
 static bool apart(int64_t a, int64_t a_bytes, int64_t b, int64_t b_bytes)
 {
     return a + a_bytes <= b || b + b_bytes <= a;
@@ -82,10 +97,10 @@ static int check_program(const Plan *p, const PlanProgram *g)
     for (int i = 0; i < p->n_buffers; i++)
         for (int j = 0; j < i; j++) {
             const PlanBuffer *x = &p->buffer[i], *y = &p->buffer[j];
-            Life a = life_of(g, i), b = life_of(g, j);
+            Life a = life_with_slots(p, g, i), b = life_with_slots(p, g, j);
             if (x->device != y->device || a.last < a.first || b.last < b.first)
                 continue;
-            bool clear = apart(x->offset, x->bytes, y->offset, y->bytes);
+            bool clear = apart(x->offset, plan_span(x), y->offset, plan_span(y));
             bool together = a.first <= b.last && b.first <= a.last;
             cr_assert(clear || !together, "%s and %s overlap", x->name,
                       y->name);
@@ -114,7 +129,8 @@ static void check_regions(const Plan *p)
                 grow(&states, p->state[i].offset, p->state[i].bytes);
         for (int i = 0; i < p->n_buffers; i++)
             if (p->buffer[i].device == d)
-                grow(&scratch, p->buffer[i].offset, p->buffer[i].bytes);
+                grow(&scratch, p->buffer[i].offset,
+                     plan_span(&p->buffer[i]));
         cr_assert_eq(p->device[d].weights, weights);
         cr_assert_eq(p->device[d].states, states);
         cr_assert_eq(p->device[d].scratch, scratch);
@@ -144,10 +160,12 @@ static void check_disjoint(const Plan *p)
 Test(memplan, what_lives_together_lies_apart)
 {
     int shared = 0;
-    for (uint64_t seed = 0; seed < 60; seed++) {
+    for (uint64_t seed = 0; seed < 120; seed++) {
         Arena *a = arena_new();
-        Machine *machine = machine_uniform(a, "host", 1 + (int)(seed % 3), 0);
-        Plan *p = good_plan(a, random_module(a, seed), machine, 32);
+        Machine *machine = machine_uniform(a, "host", 1 + (int)(seed % 4), 0);
+        Settings s = settings(32);
+        s.pipeline = seed % 2;
+        Plan *p = good_plan_with(a, random_module(a, seed / 2), machine, &s);
         for (int i = 0; i < p->n_programs; i++)
             shared += check_program(p, &p->program[i]);
         check_regions(p);
@@ -293,6 +311,78 @@ Test(memplan, a_context_that_fits_fits_everywhere)
         err_free(e);
         plan_free(p);
     }
+    arena_free(a);
+}
+
+/* ---- stages */
+
+/* x through four layers; the second input joins at the last. */
+static const char layers[] =
+    "module t\n"
+    "func @double(%x: f32[T,32]) {\n"
+    "  $w = weight \"w{i}\" : f32[32]\n"
+    "  %y = mul %x, $w : f32[T,32]\n"
+    "  ret %y\n}\n"
+    "entry @main(%x: f32[T,32], %late: f32[T,32]) {\n"
+    "  %a = call \"double\" %x {index=0} : f32[T,32]\n"
+    "  %s = add %a, %late : f32[T,32]\n"
+    "  %b = call \"double\" %s {index=1} : f32[T,32]\n"
+    "  %c = call \"double\" %b {index=2} : f32[T,32]\n"
+    "  %u = add %c, %late : f32[T,32]\n"
+    "  %d = call \"double\" %u {index=3} : f32[T,32]\n"
+    "  ret y=%d\n}\n";
+
+/* "0>1 1>2": which stage's copies go where. */
+static const char *hops(Arena *a, const Plan *p)
+{
+    const PlanProgram *g = &p->program[0];
+    Buf b = {0};
+    for (int i = 0; i < g->n_steps; i++)
+        if (g->step[i].kind == STEP_COPY)
+            buf_printf(&b, "%s%d>%d", b.n ? " " : "",
+                       p->buffer[g->step[i].arg[0].index].device,
+                       g->step[i].device);
+    const char *s = arena_strndup(a, b.data ? b.data : "", b.n);
+    buf_free(&b);
+    return s;
+}
+
+static Plan *staged_plan(Arena *a, const char *place, bool pipeline)
+{
+    Settings s = settings(100);
+    s.place = place;
+    s.pipeline = pipeline;
+    return good_plan_with(a, parse(a, layers),
+                          machine_uniform(a, "host", 4, 0), &s);
+}
+
+/* What skips a device goes through it; slots only where there are stages. */
+Test(memplan, stages_by_hand)
+{
+    Arena *a = arena_new();
+    enum { VALUE = 16 * 32 * 4 };
+    Plan *p = staged_plan(a, "1,1,1,1", true);
+    cr_assert_eq(p->program[0].n_stages, 4);
+    cr_expect_str_eq(hops(a, p), "0>1 0>1 1>2 1>2 2>3");
+    for (int i = 0; i < p->n_buffers; i++)
+        cr_expect_eq(p->buffer[i].bytes, VALUE);
+    /* x, late and y; two slots of both, s and the next; two of both and u */
+    cr_expect_eq(p->device[0].scratch, 3 * VALUE);
+    cr_expect_eq(p->device[1].scratch, 5 * VALUE);
+    cr_expect_eq(p->device[3].scratch, 3 * VALUE);
+    plan_free(p);
+    p = staged_plan(a, "1,1,1,1", false);
+    cr_expect_eq(p->program[0].n_stages, 0);
+    for (int i = 0; i < p->n_buffers; i++)
+        cr_expect_eq(p->buffer[i].slots, 1);
+    plan_free(p);
+    p = staged_plan(a, "1,0,0,3", true);
+    cr_expect_eq(p->program[0].n_stages, 2);
+    cr_expect_str_eq(hops(a, p), "0>3 0>3");
+    plan_free(p);
+    p = staged_plan(a, "4", true);
+    cr_expect_eq(p->program[0].n_stages, 0);
+    plan_free(p);
     arena_free(a);
 }
 

@@ -59,17 +59,22 @@ static char *print(const Plan *p)
     return text;
 }
 
-/* The sample with the first `from` replaced. */
-static char *replaced(const char *from, const char *to)
+/* A text with the first `from` replaced. */
+static char *replaced_in(const char *in, const char *from, const char *to)
 {
-    const char *at = strstr(sample, from);
+    const char *at = strstr(in, from);
     cr_assert(at, "no '%s' in the sample", from);
-    size_t head = (size_t)(at - sample), n = strlen(from);
-    char *text = calloc(1, sizeof sample + strlen(to));
-    memcpy(text, sample, head);
+    size_t head = (size_t)(at - in), n = strlen(from);
+    char *text = calloc(1, strlen(in) + strlen(to) + 1);
+    memcpy(text, in, head);
     strcpy(text + head, to);
     strcat(text, at + n);
     return text;
+}
+
+static char *replaced(const char *from, const char *to)
+{
+    return replaced_in(sample, from, to);
 }
 
 Test(plan, round_trip)
@@ -212,13 +217,117 @@ Test(plan, refused_by_the_verifier)
     }
 }
 
-/* Every prefix and every changed byte: an error or a plan, never worse. */
-Test(plan, damaged_text)
+/* ---- stages */
+
+static const char staged[] =
+    "sextet-plan 1\n"
+    "model \"toy\"\n"
+    "context 8\n"
+    "batch 4\n"
+    "outputs 2\n"
+    "d0 \"host:0\" \"host\" capacity 0 reserve 0 bandwidth 0 weights 0 "
+    "states 0 scratch 512\n"
+    "d1 \"host:1\" \"host\" capacity 0 reserve 0 bandwidth 0 weights 0 "
+    "states 0 scratch 640\n"
+    "d2 \"host:2\" \"host\" capacity 0 reserve 0 bandwidth 0 weights 0 "
+    "states 0 scratch 640\n"
+    "b0 \"tokens\" i32 [T] d0 at 0 bytes 16\n"
+    "b1 \"x\" f32 [T, 8] d0 at 64 bytes 128\n"
+    "b2 \"x\" f32 [T, 8] slots 2 d1 at 128 bytes 128\n"
+    "b3 \"y\" f32 [T, 8] d1 at 0 bytes 128\n"
+    "b4 \"y\" f32 [T, 8] slots 2 d2 at 0 bytes 128\n"
+    "b5 \"z\" f32 [T, 8] d2 at 256 bytes 128\n"
+    "k0 \"run\"\n"
+    "| one line\n"
+    "program \"main\"\n"
+    "input \"tokens\" b0\n"
+    "output \"hidden\" b5\n"
+    "stage d0\n"
+    "launch k0 on d0 (b0, b1) \"x\"\n"
+    "copy on d1 (b1, b2) \"x\"\n"
+    "stage d1\n"
+    "launch k0 on d1 (b2, b3) \"y\"\n"
+    "copy on d2 (b3, b4) \"y\"\n"
+    "stage d2\n"
+    "launch k0 on d2 (b4, b5) \"z\"\n";
+
+Test(plan, stages_round_trip)
 {
-    char text[sizeof sample];
-    for (size_t n = 0; n < sizeof sample - 1; n++)
+    Plan *p = parse_good(staged);
+    Err *e = plan_verify(p);
+    cr_assert(!e, "%s", e ? err_text(e) : "");
+    char *text = print(p);
+    cr_expect_str_eq(text, staged);
+    const PlanProgram *q = plan_program(p, "main");
+    cr_assert_eq(q->n_stages, 3);
+    cr_expect_eq(q->stage[0].n_steps, 2);
+    cr_expect_eq(q->stage[2].device, 2);
+    cr_expect_eq(plan_stride(&p->buffer[0]), 64);
+    cr_expect_eq(plan_span(&p->buffer[0]), 16);
+    cr_expect_eq(plan_span(&p->buffer[2]), 256);
+    free(text);
+    plan_free(p);
+}
+
+/* What would let two chunks in flight touch the same bytes. */
+Test(plan, stages_refused)
+{
+    static const char *const cases[][3] = {
+        {"slots 2 d1", "slots 3 d1", "neither one slot nor two"},
+        {"slots 2 d1", "slots 0 d1", "neither one slot nor two"},
+        {"slots 2 d1", "d1", "in stage 0, copies to a buffer without slots"},
+        {"d1 at 128 bytes", "d1 at 448 bytes", "outside its region"},
+        {"d1 at 128 bytes", "d1 at 64 bytes", "shares bytes"},
+        {"\"y\" f32 [T, 8] d1 at 0", "\"y\" f32 [T, 8] d1 at 320",
+         "shares bytes"},
+        {"\"z\" f32 [T, 8] d2 at 256", "\"z\" f32 [T, 8] d2 at 128",
+         "shares bytes"},
+        {"stage d1", "stage d0", "without a device or steps of its own"},
+        {"stage d1", "stage d7", "without a device or steps of its own"},
+        {"stage d1\n", "stage d1\nstage d2\n", "without a device or steps"},
+        {"stage d2\n", "", "step 3 of 'main', in stage 1, copies to a device"},
+        {"stage d0\n", "stage d0\nlaunch k0 on d2 (b4, b5) \"\"\n",
+         "step 0 of 'main', in stage 0, runs on another"},
+        {"copy on d1 (b1, b2)", "copy on d1 (b3, b2)",
+         "copies from another device"},
+        {"copy on d1 (b1, b2)", "copy on d2 (b1, b4)",
+         "a device that is not the next one"},
+        {"output \"hidden\" b5", "output \"hidden\" b3",
+         "is not on the last stage's device"},
+        {"output \"hidden\" b5", "output \"hidden\" b4", "has slots"},
+        {"output \"hidden\" b5", "tap \"x[0]\" b1",
+         "is not on the last stage's device"},
+        {"input \"tokens\" b0", "input \"tokens\" b2", "has slots"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *text = replaced_in(staged, cases[i][0], cases[i][1]);
+        Plan *p = parse_good(text);
+        Err *e = plan_verify(p);
+        cr_assert(e, "'%s' must be refused", cases[i][1]);
+        cr_expect(strstr(err_text(e), cases[i][2]), "'%s': \"%s\" lacks \"%s\"",
+                  cases[i][1], err_text(e), cases[i][2]);
+        err_free(e);
+        free(text);
+        plan_free(p);
+    }
+    Plan *p = NULL;
+    char *text = replaced_in(staged, "stage d0\n", "");
+    Err *e = plan_parse(text, &p);
+    cr_assert(e);
+    cr_expect(strstr(err_text(e), "stages from the first step on"), "%s",
+              err_text(e));
+    err_free(e);
+    free(text);
+}
+
+/* Every prefix and every changed byte: an error or a plan, never worse. */
+static void damage(const char *good)
+{
+    size_t size = strlen(good);
+    char *text = malloc(size + 1);
+    for (size_t n = 0; n < size; n++)
         for (int flip = 0; flip < 3; flip++) {
-            memcpy(text, sample, sizeof sample);
+            memcpy(text, good, size + 1);
             text[n] = (char)(flip ? text[n] ^ (flip == 1 ? 1 : 0x51) : 0);
             Plan *p = NULL;
             Err *e = plan_parse(text, &p);
@@ -228,4 +337,11 @@ Test(plan, damaged_text)
                 err_free(plan_verify(p));
             plan_free(p);
         }
+    free(text);
+}
+
+Test(plan, damaged_text)
+{
+    damage(sample);
+    damage(staged);
 }
