@@ -320,11 +320,24 @@ static bool same_leading(const Type *a, const Type *b)
     return true;
 }
 
+/* A weight vector is the same for every row. */
+static Err *check_take_vector(const Rule *r)
+{
+    const Type *x = r->arg[0];
+    TRY(want(r, 0, x->rank == 1 && (is_f32(x) || x->dtype == TYPE_ANY),
+             "an f32 vector"));
+    return want(r, 1, is_ids(r->arg[1]) && r->arg[1]->rank == 2, "i32[T,k] ids");
+}
+
 static Err *rule_take(const Rule *r, Type *y)
 {
-    TRY(want(r, 0, is_rows(r->arg[0]), known_rows));
-    TRY(want(r, 1, is_ids(r->arg[1]) && same_leading(r->arg[0], r->arg[1]),
-             "i32 ids with the same leading axes"));
+    if (is_weight(r, 0)) {
+        TRY(check_take_vector(r));
+    } else {
+        TRY(want(r, 0, is_rows(r->arg[0]), known_rows));
+        TRY(want(r, 1, is_ids(r->arg[1]) && same_leading(r->arg[0], r->arg[1]),
+                 "i32 ids with the same leading axes"));
+    }
     *y = *r->arg[1];
     y->dtype = BT_f32;
     return NULL;
@@ -525,7 +538,7 @@ static RuleFn *const rules[OP_COUNT] = {
 /* Which arguments may be weights: matrices, tables and vectors. */
 static bool takes_weight(Op op, int arg)
 {
-    if (op == OP_embed)
+    if (op == OP_embed || op == OP_take)
         return arg == 0;
     if (op == OP_rope)
         return arg == 2;

@@ -103,9 +103,10 @@ void eval_embed(const Frame *f, const Cell *const *arg, Cell *y)
 void eval_take(const Frame *f, const Cell *const *arg, Cell *y)
 {
     (void)f;
-    for (int64_t i = 0; i < y->n; i++)
-        y->v[i] = arg[0]->v[i / y->last * arg[0]->last +
-                            (int64_t)arg[1]->v[i]];
+    for (int64_t i = 0; i < y->n; i++) {
+        int64_t row = arg[0]->rank == 1 ? 0 : i / y->last * arg[0]->last;
+        y->v[i] = cell_at(arg[0], row + (int64_t)arg[1]->v[i]);
+    }
 }
 
 /* ---- one row to one row ---- */

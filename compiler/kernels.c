@@ -244,7 +244,9 @@ static bool epilogue_operand(const Graph *k, const Type *y, Ref r)
     for (int i = 0; same && i < y->rank; i++)
         same = dim_equal(t->dim[i], y->dim[i]) ||
                (i == y->rank - 1 && dim_equal(t->dim[i], dim_const(1)));
-    return same || (t->rank == 1 && dim_equal(t->dim[0], y->dim[y->rank - 1]));
+    return same ||
+           (t->rank == 1 && (dim_equal(t->dim[0], y->dim[y->rank - 1]) ||
+                             dim_equal(t->dim[0], dim_const(1))));
 }
 
 static Err *verify_epilogue(const Graph *k, const Node *n)

@@ -19,10 +19,11 @@
  *   matmul     one or more matmul nodes reading the same parameter x ([T,K] or
  *              [R,K], f32 or q8a), each weight a parameter, then EW nodes
  *              whose values are [T,N] like the products they (indirectly)
- *              read; other operands are parameters [T,N], [N], [T,1] or
- *              scalars.  Products with different N are independent columns.
+ *              read; other operands are parameters [T,N], [N], [1],
+ *              [T,1] or scalars.  Products with different N are independent columns.
  *   experts    the same for matmul_experts (one shared x and ids), values
- *              [T,k,N]; other operands [T,k,N], [T,k,1], [N], scalars.
+ *              [T,k,N]; other operands [T,k,N], [T,k,1], [N], [1],
+ *              scalars.
  *   attention  one attention node, then EW nodes on [T,H,d] (or reshaped to
  *              [T,H*d]) with parameters of that shape or scalars.
  *   conv       one causal_conv1d, then EW nodes on [T,C] with parameters of that

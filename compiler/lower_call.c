@@ -219,7 +219,6 @@ static Err *call_op(const Call *c, Op op, const char *const *slots, Val *out)
         return call_op(c, OP_##name,                                           \
                        (const char *const[]){__VA_ARGS__, NULL}, out);         \
     }
-PLAIN(embed, "table", "ids")
 PLAIN(rows, "x", "indices")
 PLAIN(silu, "x")
 PLAIN(sigmoid, "x")
@@ -240,13 +239,63 @@ PLAIN(take, "x", "ids")
 PLAIN(combine, "y", "w")
 #undef PLAIN
 
+/* ---- products, times the factors that a file may have beside a matrix ---- */
+
+static Err *scaled_emit(const Call *c, Op op, int n, const Ref *arg, Ref scale,
+                        Val *out)
+{
+    const char *hint = c->l->hint;
+    if (scale == NO_REF)
+        return emit(c, op, n, arg, NULL, out);
+    c->l->hint = NULL;
+    TRY(emit(c, op, n, arg, NULL, out));
+    c->l->hint = hint;
+    return emit(c, OP_mul, 2, (Ref[]){out->ref, scale}, NULL, out);
+}
+
+static Err *call_embed(const Call *c, Val *out)
+{
+    Ref arg[2], scale;
+    TRY(tensor_slot(c, "table", &arg[0]));
+    TRY(tensor_slot(c, "ids", &arg[1]));
+    TRY(lower_scale(c->l, c->env, c->call->span, arg[0], 1, &scale));
+    return scaled_emit(c, OP_embed, 2, arg, scale, out);
+}
+
+/* The factors [T,k,1] of the experts that ids choose; NO_REF: there are none. */
+static Err *experts_scale(const Call *c, Ref w, Ref ids, Ref *out)
+{
+    Val v;
+    const char *hint = c->l->hint;
+    const Type *of_w = type_of(c, w), *of_ids = type_of(c, ids);
+    *out = NO_REF;
+    if (of_w->rank != 3 || of_ids->rank != 2)
+        return NULL; /* the product will say so */
+    Type t = type_make(BT_f32, 3,
+                       (Dim[]){of_ids->dim[0], of_ids->dim[1], dim_const(1)});
+    TRY(lower_scale(c->l, c->env, c->call->span, w, of_w->dim[2].k, out));
+    if (*out == NO_REF)
+        return NULL;
+    c->l->hint = NULL;
+    TRY(emit(c, OP_take, 2, (Ref[]){*out, ids}, NULL, &v));
+    TRY(emit_typed(c, OP_reshape, v.ref, &t, (Attr){0}, &v));
+    c->l->hint = hint;
+    *out = v.ref;
+    return NULL;
+}
+
 static Err *call_matmul(const Call *c, Val *out)
 {
-    if (!ast_arg(c->call, "experts"))
-        return call_op(c, OP_matmul, (const char *const[]){"x", "w", NULL},
-                       out);
-    return call_op(c, OP_matmul_experts,
-                   (const char *const[]){"x", "w", "experts", NULL}, out);
+    Ref arg[3], scale;
+    TRY(tensor_slot(c, "x", &arg[0]));
+    TRY(tensor_slot(c, "w", &arg[1]));
+    if (!ast_arg(c->call, "experts")) {
+        TRY(lower_scale(c->l, c->env, c->call->span, arg[1], 1, &scale));
+        return scaled_emit(c, OP_matmul, 2, arg, scale, out);
+    }
+    TRY(tensor_slot(c, "experts", &arg[2]));
+    TRY(experts_scale(c, arg[1], arg[2], &scale));
+    return scaled_emit(c, OP_matmul_experts, 3, arg, scale, out);
 }
 
 /* Of two numbers a number, else a tensor. */

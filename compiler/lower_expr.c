@@ -150,6 +150,20 @@ static const char *node_name(Lower *l, const Val *w)
     return s;
 }
 
+/* The node of a weight that stands in the file as `name`. */
+static Ref weight_node(Lower *l, Env *env, const char *name,
+                       const char *pattern, Node n)
+{
+    NameEntry *e = names_entry(env->weights, pattern);
+    if (!e->value) {
+        n.op = OP_weight;
+        n.text = pattern;
+        e->value = arena_strndup(l->a, name, strlen(name));
+        e->stamp = (int)graph_add(env->g, n);
+    }
+    return (Ref)e->stamp;
+}
+
 static Err *emit_weight(Lower *l, Env *env, const Val *w, Ref *out)
 {
     const char *name, *pattern;
@@ -161,14 +175,40 @@ static Err *emit_weight(Lower *l, Env *env, const Val *w, Ref *out)
     TRY(check_tensor(l, w, t, name));
     if (!env->g)
         return lower_fail(l, w->span, "a weight stands where a number is needed");
-    NameEntry *e = names_entry(env->weights, pattern);
-    if (!e->value) {
-        Node n = {.op = OP_weight, .name = node_name(l, w), .text = pattern};
-        n.type = type_make(TYPE_ANY, w->n, w->shape);
-        e->value = l; /* seen: its Ref is the stamp */
-        e->stamp = (int)graph_add(env->g, n);
-    }
-    *out = (Ref)e->stamp;
+    Node n = {.name = node_name(l, w),
+              .type = type_make(TYPE_ANY, w->n, w->shape)};
+    *out = weight_node(l, env, name, pattern, n);
+    return NULL;
+}
+
+/* "X.weight" -> "X.scale"; a name of another form gets the ending as well. */
+static const char *scale_name(Lower *l, const char *name)
+{
+    static const char ending[] = ".weight";
+    size_t n = strlen(name), m = sizeof ending - 1;
+    if (n > m && strcmp(name + n - m, ending) == 0)
+        n -= m;
+    return join(l, arena_strndup(l->a, name, n), "scale", "");
+}
+
+Err *lower_scale(Lower *l, Env *env, Span at, Ref w, int64_t n, Ref *out)
+{
+    const Node *matrix = &env->g->node[w];
+    *out = NO_REF;
+    if (matrix->op != OP_weight)
+        return NULL;
+    const char *name =
+        scale_name(l, names_entry(env->weights, matrix->text)->value);
+    const TensorInfo *t = model_tensor(l->o->model, name);
+    if (!t)
+        return NULL;
+    if (t->type != BT_f32 || t->rank != 1 || t->ne[0] != n)
+        return lower_fail(l, at, "tensor %s must hold %lld numbers in f32, one "
+                                 "for each matrix beside it",
+                          name, (long long)n);
+    Node node = {.name = join(l, matrix->name, "scale", ""),
+                 .type = type_make(TYPE_ANY, 1, (Dim[]){dim_const(n)})};
+    *out = weight_node(l, env, name, scale_name(l, matrix->text), node);
     return NULL;
 }
 

@@ -43,7 +43,8 @@ struct Val {
 /* One function body being run. */
 typedef struct {
     Graph *g;       /* NULL where only numbers make sense */
-    Names *weights; /* of g, by pattern: the stamp is the node */
+    Names *weights; /* of g, by pattern: the tensor's name; the stamp is the
+                       node */
     Names names;    /* bound so far: Val */
     const char *hint; /* the caller's name for the result, NULL if none */
     bool returned;
@@ -86,6 +87,10 @@ Err *lower_tensor(Lower *l, Env *env, const Expr *e, Ref *out) MUST_USE;
 Err *lower_as_tensor(Lower *l, Env *env, const Val *v, Ref *out) MUST_USE;
 Err *lower_emit(Lower *l, Env *env, Span at, Op op, int n_args,
                 const Ref *args, const Attr *attrs, Val *out) MUST_USE;
+/* The node for the factors that the file has beside matrix w, tensor X.scale
+ * beside X.weight: n numbers; NO_REF if it has none. */
+Err *lower_scale(Lower *l, Env *env, Span at, Ref w, int64_t n,
+                 Ref *out) MUST_USE;
 /* The scope that a weight's bare name stands for: PREFIX.NAME. */
 Val lower_scope(Lower *l, const Val *w);
 /* Name in the file of a weight value and its entry, NULL if absent. */

@@ -27,7 +27,8 @@ static bool lines_up(const Type *x, const Type *y)
     if (x->rank == 0)
         return true;
     if (x->rank == 1)
-        return dim_equal(x->dim[0], y->dim[y->rank - 1]);
+        return dim_equal(x->dim[0], y->dim[y->rank - 1]) ||
+               dim_equal(x->dim[0], dim_const(1));
     bool same = x->rank == y->rank;
     for (int i = 0; same && i < y->rank; i++)
         same = dim_equal(x->dim[i], y->dim[i]) ||

@@ -46,6 +46,15 @@ def sextet(*args):
     return done.stdout
 
 
+def refused(words, *args):
+    """The program must fail with a message that holds `words`."""
+    done = subprocess.run([os.path.join(BUILD, "sextet"), *args], capture_output=True, text=True)
+    ok = done.returncode == 1 and words in done.stderr
+    print(f"{'ok  ' if ok else 'FAIL'} refused: {done.stderr.strip() or done.returncode}")
+    if not ok:
+        failures.append(words)
+
+
 def evaluate(path, ids, *options, hidden=False, positions="all"):
     """Logits [positions, vocabulary] and, if asked, hidden [layers, positions, width]
     (of an entry without probes its result `hidden`, as one layer)."""

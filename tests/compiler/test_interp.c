@@ -80,6 +80,19 @@ Test(interp, topk_breaks_ties_downwards)
     rig_free(&r);
 }
 
+Test(interp, takes_from_one_vector_for_all_rows)
+{
+    Rig r = rig_new("func @f($w: f32[3], %i: i32[T,2]) {\n"
+                    "  %y = take $w, %i : f32[T,2]\n  ret %y\n}\n",
+                    4);
+    double w[] = {5, 6, 7}, i[] = {2, 0, 1, 1};
+    InterpValue in[] = {value(3, w), value(4, i)}, out;
+    run(&r, 2, 0, in, &out);
+    expect(&out, 4, (double[]){7, 5, 6, 6});
+    free(out.v);
+    rig_free(&r);
+}
+
 Test(interp, rope_turns_both_pairings)
 {
     const char *text =
@@ -247,6 +260,8 @@ Test(interp, checks_row_numbers)
          "  %y = rows %x, %i : f32[R,2]\n  ret %y\n}\n", 2, {2, 1}},
         {"func @f(%x: f32[T,3], %i: i32[T,1]) {\n"
          "  %y = take %x, %i : f32[T,1]\n  ret %y\n}\n", 2, {3, 1}},
+        {"func @f($w: f32[3], %i: i32[T,1]) {\n"
+         "  %y = take $w, %i : f32[T,1]\n  ret %y\n}\n", 2, {3, 1}},
         {"func @f(%x: f32[T,2], $w: f32[2,1,3], %i: i32[T,1]) {\n"
          "  %y = matmul_experts %x, $w, %i : f32[T,1,1]\n  ret %y\n}\n",
          3, {2, 6, 1}},

@@ -13,11 +13,12 @@ static const char *const cases[] = {
     "  %c = silu %a : f32[T,3,24]\n"
     "  %y = mul %c, %b : f32[T,3,24]\n  ret %y\n}\n",
     "func @f(%x: f32[T,2,37], %i: i32[T,2], $w: f32[37,19,5], "
-    "%s: f32[T,2,1], $bias: f32[19], %z: f32[T,2,19]) {\n"
+    "%s: f32[T,2,1], $bias: f32[19], %z: f32[T,2,19], $one: f32[1]) {\n"
     "  %a = matmul_experts %x, $w, %i : f32[T,2,19]\n"
     "  %b = add %a, $bias : f32[T,2,19]\n"
     "  %c = mul %b, %s : f32[T,2,19]\n"
-    "  %y = add %c, %z : f32[T,2,19]\n  ret %y\n}\n",
+    "  %d = mul %c, $one : f32[T,2,19]\n"
+    "  %y = add %d, %z : f32[T,2,19]\n  ret %y\n}\n",
     "func @f(%x: q8a[T,256], %i: i32[T,4], $g: q4_k[256,32,8], "
     "$u: iq1_s[256,32,8], $v: bf16[256,3,8]) {\n"
     "  %a = matmul_experts %x, $g, %i : f32[T,4,32]\n"

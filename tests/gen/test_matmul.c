@@ -96,7 +96,7 @@ Test(matmul, every_type_integer) { every_type("q8a", 1e-10); }
 static const char *const cases[] = {
     /* gate and up in one part, with all kinds of operands */
     "func @f(%x: f32[T,64], $g: q8_0[64,48], $u: q4_0[64,48], %z: f32[T,48], "
-    "$bias: bf16[48], %s: f32[T,1]) {\n"
+    "$bias: bf16[48], %s: f32[T,1], $one: f32[1]) {\n"
     "  %a = matmul %x, $g : f32[T,48]\n"
     "  %c = matmul %x, $u : f32[T,48]\n"
     "  %d = silu %a : f32[T,48]\n"
@@ -105,7 +105,8 @@ static const char *const cases[] = {
     "  %m = mul %f, %s : f32[T,48]\n"
     "  %k = const {value=3} : f32[]\n"
     "  %n = mul %m, %k : f32[T,48]\n"
-    "  %y = add %n, %z : f32[T,48]\n  ret %y, %a\n}\n",
+    "  %o = mul %n, $one : f32[T,48]\n"
+    "  %y = add %o, %z : f32[T,48]\n  ret %y, %a\n}\n",
     /* parts of different widths, one of them a single column */
     "func @f(%x: f32[T,40], $p: f32[40,33], $q: f16[40,1], $r: bf16[40,16], "
     "$d: f32[1]) {\n"

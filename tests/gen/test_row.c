@@ -141,6 +141,11 @@ static const Case cases[] = {
             "  %w = take %s, %i : f32[T,3]\n"
             "  %t = sum %w : f32[T,1]\n"
             "  %y = div %w, %t : f32[T,3]\n  ret %i, %y\n}\n"},
+    {1e-11, "func @f(%x: f32[T,16], $w: f32[16], $v: f32[1]) {\n"
+            "  %i = topk %x : i32[T,3]\n"
+            "  %a = take $w, %i : f32[T,3]\n"
+            "  %b = mul %a, $v : f32[T,3]\n"
+            "  %c = mul %x, $v : f32[T,16]\n  ret %a, %b, %c\n}\n"},
     {1e-11, "func @f(%y: f32[T,3,21], %w: f32[T,3], %z: f32[T,21]) {\n"
             "  %a = combine %y, %w : f32[T,21]\n"
             "  %b = add %a, %z : f32[T,21]\n  ret %b\n}\n"},
