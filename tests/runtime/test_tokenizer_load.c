@@ -51,6 +51,20 @@ Test(tokenizer_load, missing_keys)
     }
 }
 
+Test(tokenizer_load, no_splitter_is_the_default_one)
+{
+    Tiny *v = tiny_new("qwen35");
+    Tokenizer *t = NULL;
+    Tokens ids = {0};
+    drop_key(v, "tokenizer.ggml.pre");
+    cr_assert_null(tokenizer_new(tiny_info(v), NULL, &t));
+    cr_assert_null(tokenizer_encode(t, "12", 2, 0, &ids));
+    cr_assert_eq(ids.n, 1); /* qwen35 makes two of it */
+    tokens_free(&ids);
+    tokenizer_free(t);
+    tiny_free(v);
+}
+
 Test(tokenizer_load, types_of_keys)
 {
     static const char *const keys[] = {

@@ -24,6 +24,35 @@ ADDED = ["<think>", "</think>", "<tool_call>", "</tool_call>",
          "<think", "</think", "<tool_call", "<|im_start|>", "<|im_end|>", "<|",
          "|>", "<", ">"]
 
+# Letters, marks and numbers of Unicode 15.0, 15.1 and 16.0: not known to PCRE2
+# 10.42 (14.0), known to Oniguruma in tokenizers 0.23 (16.0).
+CUT_EXCEPTIONS = """
+    897 CF3 ECE 1C89-1C8A A7CB-A7CD A7DA-A7DC 105C0-105F3 10D40-10D65 10D69-10D6D
+    10D6F-10D85 10EC2-10EC4 10EFC-10EFF 1123F-11241 11380-11389 1138B 1138E 11390-113B5
+    113B7-113C0 113C2 113C5 113C7-113CA 113CC-113D3 113E1-113E2 116D0-116E3 11BC0-11BE0
+    11BF0-11BF9 11F00-11F10 11F12-11F3A 11F3E-11F42 11F50-11F5A 1342F 13440-13455
+    13460-143FA 16100-16139 16D40-16D6C 16D70-16D79 18CFF 1B132 1B155 1CCF0-1CCF9
+    1D2C0-1D2D3 1DF25-1DF2A 1E030-1E06D 1E08F 1E4D0-1E4F9 1E5D0-1E5FA 2B739 2EBF0-2EE5D
+    31350-323AF
+""".split()
+# Marks whose combining class (and U+11938, whose decomposition) came with
+# Unicode 10.0 to 15.0: known to utf8proc 2.8 (15.0), not to tokenizers 0.23 (9.0).
+NFC_EXCEPTIONS = """
+    7FD 898-89F 8CA-8D3 9FE C3C D3B-D3C EBA 1715 1ABF-1ACE 1DF6-1DFA A82C 10D24-10D27
+    10EAB-10EAC 10EFD-10EFF 10F46-10F50 10F82-10F85 11070 1133B 1145E 11839-1183A 11938
+    1193D-1193E 11943 119E0 11A34 11A47 11A99 11D42 11D44-11D45 11D97 11F41-11F42
+    16FF0-16FF1 1E08F 1E130-1E136 1E2AE 1E2EC-1E2EF 1E4EC-1E4EF
+""".split()
+
+
+def expand(listed):
+    """The characters of a list of spans such as "897" or "1C89-1C8A"."""
+    out = set()
+    for span in listed:
+        first, _, last = span.partition("-")
+        out |= set(map(chr, range(int(first, 16), int(last or first, 16) + 1)))
+    return out
+
 
 def by_category():
     """Assigned code points: by first letter of the category, and by script as
