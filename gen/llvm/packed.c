@@ -78,6 +78,8 @@ static LLVMValueRef pointer_at(Ir *ir, LLVMValueRef list, int i)
 
 /* ---- integer dot products ---- */
 
+enum { LINE = 64, AHEAD = 2048 };
+
 typedef struct {
     BlockType wt, xt;
     int rows;
@@ -140,6 +142,17 @@ static void dot_block(Ir *ir, const Dot *d, LLVMValueRef w, LLVMValueRef first)
     }
 }
 
+/* A weight is read once a token, in order: the next lines are asked for early,
+ * since the processor's own guess stops at every page. */
+static void prefetch(Ir *ir, LLVMValueRef p, int bytes)
+{
+    for (int i = 0; i < bytes; i += LINE) {
+        LLVMValueRef args[] = {l_at(ir, p, AHEAD + i), l_i32(ir, 0),
+                               l_i32(ir, 3), l_i32(ir, 1)};
+        l_intrinsic(ir, "llvm.prefetch", ir->ptr, args, 4);
+    }
+}
+
 static void dot_group(Ir *ir, Dot *d, LLVMValueRef w, LLVMValueRef n,
                       LLVMValueRef out, LLVMValueRef stride)
 {
@@ -149,7 +162,9 @@ static void dot_group(Ir *ir, Dot *d, LLVMValueRef w, LLVMValueRef n,
         l_store(ir, LLVMConstNull(f8), d->acc[r]);
     Loop l = l_for(ir, "block", l_int(ir, 0), n, info->elems);
     LLVMValueRef block = l_div(ir, l.i, l_int(ir, info->elems));
-    dot_block(ir, d, l_index(ir, w, block, PACK_LANES * info->bytes), l.i);
+    LLVMValueRef at = l_index(ir, w, block, PACK_LANES * info->bytes);
+    prefetch(ir, at, PACK_LANES * info->bytes);
+    dot_block(ir, d, at, l.i);
     l_end(ir, &l);
     for (int r = 0; r < d->rows; r++)
         l_store(ir, l_load(ir, f8, d->acc[r]),
