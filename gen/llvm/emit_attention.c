@@ -1,26 +1,24 @@
 /* emit_attention.c - causal attention over the per-token states.
  *
  * A work item is a token and up to HEADS query heads of one group, which share
- * every key and value row they load.  Keys are taken KEYS at a time with the
+ * every key and value row they load; many tokens go by attention_block.c.  Keys are taken KEYS at a time with the
  * running maximum m and sum s of the softmax: when m grows, what was summed so
  * far shrinks by e^(old m - m).  Rows of a block type are decoded into scratch
  * first. */
 #include <math.h>
 
-#include "gen/llvm/rows.h"
+#include "gen/llvm/attention.h"
 #include "gen/llvm/tile.h"
 #include "gen/llvm/vecmath.h"
 
-enum { HEADS = 4, KEYS = 32 };
+enum { HEADS = 4, KEYS = 32, TOGETHER = 4, LINE = 64 };
 
-/* A state as the loops see it: rows of d values of type t. */
+/* A state's rows, decoded a tile at a time if they are blocks. */
 typedef struct {
-    LLVMValueRef base; /* of row 0, this group */
-    BlockType state;   /* as stored */
-    BlockType t;       /* as read: f32 after decoding */
-    int64_t row_bytes; /* as stored */
+    KvRows rows;
+    BlockType t; /* as read: f32 after decoding */
     LLVMValueRef decoded;
-} KvRows;
+} ReadRows;
 
 typedef struct {
     Emit *e;
@@ -33,9 +31,11 @@ typedef struct {
     LLVMValueRef m[HEADS], s[HEADS]; /* variables */
     LLVMValueRef shrink[HEADS];
     LLVMValueRef first, n; /* keys [first, first + n) of the tile */
-    KvRows k, v;
+    ReadRows k, v;
     Acc acc[HEADS];
     LLVMValueRef key, keys; /* row being read; row 0 of the tile */
+    int together;           /* values at once, and their weights */
+    LLVMValueRef weight[HEADS][TOGETHER];
 } Attention;
 
 static int heads_together(int64_t per_group)
@@ -46,36 +46,60 @@ static int heads_together(int64_t per_group)
     return n;
 }
 
-static KvRows state_rows(Attention *a, int arg, LLVMValueRef group)
+KvRows attention_rows(Emit *e, const Node *n, int arg, LLVMValueRef group)
 {
-    Ir *ir = a->ir;
-    BlockType t = a->e->g->node[a->node->arg[arg]].type.dtype;
-    KvRows r = {.state = t, .t = t, .row_bytes = block_bytes(t, a->G * a->d)};
-    r.base =
-        l_elem(ir, a->e->arg[a->node->arg[arg]], t, l_muli(ir, group, a->d));
-    if (block_info[t].kind == BLOCK_QUANT) {
+    const Type *t = &e->g->node[n->arg[arg]].type;
+    int64_t G = t->dim[1].k, d = t->dim[2].k;
+    KvRows r = {.state = t->dtype, .row_bytes = block_bytes(t->dtype, G * d)};
+    r.base = l_elem(e->ir, e->arg[n->arg[arg]], t->dtype,
+                    l_muli(e->ir, group, d));
+    return r;
+}
+
+static ReadRows state_rows(Attention *a, int arg, LLVMValueRef group)
+{
+    ReadRows r = {.rows = attention_rows(a->e, a->node, arg, group)};
+    r.t = r.rows.state;
+    if (block_info[r.t].kind == BLOCK_QUANT) {
         r.t = BT_f32;
         r.decoded = emit_scratch_f32(a->e, KEYS * a->d);
     }
     return r;
 }
 
-/* Row `first` of the tile, decoded if need be; *stride: bytes to the next. */
-static LLVMValueRef tile_rows(const Attention *a, const KvRows *r,
-                              int64_t *stride)
+/* Bytes from row to row as they are read. */
+static int64_t read_stride(const Attention *a, const ReadRows *r)
+{
+    return r->decoded ? a->d * 4 : r->rows.row_bytes;
+}
+
+/* Asks for n rows a tile further on: they lie apart, which no processor
+ * foresees. */
+static void prefetch_rows(const Attention *a, const ReadRows *r,
+                          LLVMValueRef row, int n)
 {
     Ir *ir = a->ir;
-    LLVMValueRef from = l_index(ir, r->base, a->first, r->row_bytes);
-    *stride = r->row_bytes;
+    int64_t bytes = block_bytes(r->t, a->d);
+    if (r->decoded)
+        return;
+    for (int j = 0; j < n; j++)
+        for (int64_t i = 0; i < bytes; i += LINE)
+            l_prefetch(ir, l_at(ir, row, (KEYS + j) * r->rows.row_bytes + i));
+}
+
+/* Row `first` of the tile, decoded if need be. */
+static LLVMValueRef tile_rows(const Attention *a, const ReadRows *r)
+{
+    Ir *ir = a->ir;
+    LLVMValueRef from = l_index(ir, r->rows.base, a->first, r->rows.row_bytes);
     if (!r->decoded)
         return from;
     Loop l = l_for(ir, "decode", l_int(ir, 0), a->n, 1);
-    LLVMValueRef args[] = {l_index(ir, from, l.i, r->row_bytes),
+    LLVMValueRef args[] = {l_index(ir, from, l.i, r->rows.row_bytes),
                            l_int(ir, a->d),
                            l_index(ir, r->decoded, l.i, a->d * 4)};
-    l_call(ir, tile_decoder(ir, r->state), args, 3);
+    l_call(ir, tile_decoder(ir, r->rows.state), args, 3);
     l_end(ir, &l);
-    *stride = a->d * 4;
     return r->decoded;
 }
 
@@ -107,13 +131,13 @@ static void score_lanes(Ir *ir, void *ctx, LLVMValueRef i, int lanes)
 static void scores(Attention *a)
 {
     Ir *ir = a->ir;
-    int64_t stride;
-    LLVMValueRef rows = tile_rows(a, &a->k, &stride), all, s;
+    LLVMValueRef rows = tile_rows(a, &a->k), all, s;
     all = l_like(LLVMGetUndef(l_vec(ir->f32, KEYS)), -HUGE_VAL);
     for (int h = 0; h < a->heads; h++)
         l_store(ir, all, weight_at(a, h, l_int(ir, 0)));
     Loop l = l_for(ir, "key", l_int(ir, 0), a->n, 1);
-    a->key = l_index(ir, rows, l.i, stride);
+    a->key = l_index(ir, rows, l.i, read_stride(a, &a->k));
+    prefetch_rows(a, &a->k, a->key, 1);
     for (int h = 0; h < a->heads; h++)
         a->acc[h] = l_acc(ir, 2 * ir->lanes, 0);
     l_lanes_for(ir, a->d, 2 * ir->lanes, score_lanes, a);
@@ -152,35 +176,61 @@ static void weights(Attention *a, int h)
 
 /* ---- values ---- */
 
-/* o = shrink * o + sum_j p_j v_j, for some lanes of all heads */
+/* o = shrink * o, for all heads */
+static void shrink_lanes(Ir *ir, void *ctx, LLVMValueRef i, int lanes)
+{
+    const Attention *a = ctx;
+    for (int h = 0; h < a->heads; h++) {
+        LLVMValueRef at = head_at(a, a->o, h, i), v;
+        v = l_load(ir, l_vec(ir->f32, lanes), at);
+        l_store(ir, l_fmul(ir, v, l_splat(ir, a->shrink[h], lanes)), at);
+    }
+}
+
+/* o += p_j v_j of `together` values from a->key on, for some lanes of all
+ * heads: a row is read from end to end, which is what memory does best. */
 static void value_lanes(Ir *ir, void *ctx, LLVMValueRef i, int lanes)
 {
     const Attention *a = ctx;
     LLVMTypeRef t = l_vec(ir->f32, lanes);
-    LLVMValueRef sum[HEADS], v, p;
-    for (int h = 0; h < a->heads; h++) {
-        sum[h] = l_var(ir, t, "sum");
-        v = l_load(ir, t, head_at(a, a->o, h, i));
-        l_store(ir, l_fmul(ir, v, l_splat(ir, a->shrink[h], lanes)), sum[h]);
+    int64_t stride = read_stride(a, &a->v);
+    LLVMValueRef v[TOGETHER];
+    for (int j = 0; j < a->together; j++) {
+        v[j] = l_elem(ir, l_at(ir, a->key, stride * j), a->v.t, i);
+        v[j] = l_load_f32(ir, a->v.t, v[j], lanes);
     }
-    int64_t stride = a->v.decoded ? a->d * 4 : a->v.row_bytes;
-    Loop l = l_for(ir, "value", l_int(ir, 0), a->n, 1);
-    v = l_elem(ir, l_index(ir, a->keys, l.i, stride), a->v.t, i);
-    v = l_load_f32(ir, a->v.t, v, lanes);
     for (int h = 0; h < a->heads; h++) {
-        p = l_splat(ir, l_load(ir, ir->f32, weight_at(a, h, l.i)), lanes);
-        l_store(ir, l_fma(ir, p, v, l_load(ir, t, sum[h])), sum[h]);
+        LLVMValueRef at = head_at(a, a->o, h, i), sum = l_load(ir, t, at);
+        for (int j = 0; j < a->together; j++)
+            sum = l_fma(ir, l_splat(ir, a->weight[h][j], lanes), v[j], sum);
+        l_store(ir, sum, at);
     }
-    l_end(ir, &l);
+}
+
+/* Values [from, to) of the tile. */
+static void add_values(Attention *a, LLVMValueRef from, LLVMValueRef to, int n)
+{
+    Ir *ir = a->ir;
+    Loop l = l_for(ir, "value", from, to, n);
+    a->together = n;
+    a->key = l_index(ir, a->keys, l.i, read_stride(a, &a->v));
+    prefetch_rows(a, &a->v, a->key, n);
     for (int h = 0; h < a->heads; h++)
-        l_store(ir, l_load(ir, t, sum[h]), head_at(a, a->o, h, i));
+        for (int j = 0; j < n; j++)
+            a->weight[h][j] = l_load(ir, ir->f32,
+                                     weight_at(a, h, l_addi(ir, l.i, j)));
+    l_lanes_for(ir, a->d, 2 * ir->lanes, value_lanes, a);
+    l_end(ir, &l);
 }
 
 static void values(Attention *a)
 {
-    int64_t stride;
-    a->keys = tile_rows(a, &a->v, &stride);
-    l_lanes_for(a->ir, a->d, 2 * a->ir->lanes, value_lanes, a);
+    Ir *ir = a->ir;
+    LLVMValueRef most = l_andi(ir, a->n, -TOGETHER);
+    a->keys = tile_rows(a, &a->v);
+    l_lanes_for(ir, a->d, 2 * ir->lanes, shrink_lanes, a);
+    add_values(a, l_int(ir, 0), most, TOGETHER);
+    add_values(a, most, a->n, 1);
 }
 
 /* ---- one item ---- */
@@ -250,29 +300,51 @@ static Attention attention_new(Emit *e, Ref n)
     return a;
 }
 
+/* A token at a time. */
+static void attend_items(Attention *a, Rows *r, Ref n)
+{
+    Emit *e = a->e;
+    Ir *ir = a->ir;
+    int64_t units = a->H / a->heads;
+    Loop l = l_for(ir, "item", e->begin, e->end, 1);
+    LLVMValueRef unit = l_rem(ir, l.i, l_int(ir, units)), head, group;
+    r->row = l_div(ir, l.i, l_int(ir, units));
+    head = l_muli(ir, unit, a->heads);
+    group = l_div(ir, head, l_int(ir, a->H / a->G));
+    r->first = l_muli(ir, head, a->d);
+    Value q = rows_input(r, a->node->arg[0], 0);
+    a->k = state_rows(a, 1, group);
+    a->v = state_rows(a, 2, group);
+    a->q = l_index(ir, rows_at(r, &q), layout_offset(ir, &q.lay, r->first), 4);
+    attend(a, l_addi(ir, l_add(ir, e->past, r->row), 1));
+    rows_given(r, n, a->o);
+    rows_run(r);
+    l_end(ir, &l);
+}
+
+static Rows rows_after(const Attention *a, Ref n)
+{
+    bool *after = ARENA_ARRAY(a->ir->arena, bool, a->e->g->n_nodes + 1);
+    for (Ref i = n; i < a->e->g->n_nodes; i++)
+        after[i] = true;
+    return rows_new(a->e, after, a->H * a->d, a->heads * a->d);
+}
+
 void emit_attention_class(Emit *e)
 {
     Ir *ir = e->ir;
     Ref n = emit_find(e, KIND_ATTENTION);
     Attention a = attention_new(e, n);
-    bool *after = ARENA_ARRAY(ir->arena, bool, e->g->n_nodes + 1);
-    for (Ref i = n; i < e->g->n_nodes; i++)
-        after[i] = true;
-    Rows r = rows_new(e, after, a.H * a.d, a.heads * a.d);
-    int64_t units = a.H / a.heads;
-    Loop l = l_for(ir, "item", e->begin, e->end, 1);
-    LLVMValueRef unit = l_rem(ir, l.i, l_int(ir, units)), head, group;
-    r.row = l_div(ir, l.i, l_int(ir, units));
-    head = l_muli(ir, unit, a.heads);
-    group = l_div(ir, head, l_int(ir, a.H / a.G));
-    r.first = l_muli(ir, head, a.d);
-    Value q = rows_input(&r, a.node->arg[0], 0);
-    a.k = state_rows(&a, 1, group);
-    a.v = state_rows(&a, 2, group);
-    a.q = l_index(ir, rows_at(&r, &q), layout_offset(ir, &q.lay, r.first), 4);
-    attend(&a, l_addi(ir, l_add(ir, e->past, r.row), 1));
-    rows_given(&r, n, a.o);
-    rows_run(&r);
-    l_end(ir, &l);
-    e->items = (Dim){units, SYM_T};
+    Rows r = rows_after(&a, n), blocks = rows_after(&a, n);
+    e->items = (Dim){a.H / a.heads, SYM_T};
+    if (!attention_blocks(a.node)) {
+        attend_items(&a, &r, n);
+        return;
+    }
+    LLVMValueRef many = l_int(ir, ATTENTION_MANY);
+    Branch br = l_if(ir, "many", l_icmp(ir, LLVMIntSGE, e->tokens, many));
+    attention_block(e, &blocks, n, a.heads);
+    l_else(ir, &br);
+    attend_items(&a, &r, n);
+    l_endif(ir, &br);
 }

@@ -390,6 +390,13 @@ void l_copy(Ir *ir, LLVMValueRef p, LLVMValueRef src, LLVMValueRef n)
     LLVMBuildMemCpy(ir->b, p, 1, src, 1, n);
 }
 
+void l_prefetch(Ir *ir, LLVMValueRef p)
+{
+    /* to read, keep in all caches, data */
+    LLVMValueRef a[] = {p, l_i32(ir, 0), l_i32(ir, 3), l_i32(ir, 1)};
+    l_intrinsic(ir, "llvm.prefetch", ir->ptr, a, 4);
+}
+
 LLVMValueRef l_var(Ir *ir, LLVMTypeRef t, const char *name)
 {
     LLVMBasicBlockRef at = LLVMGetInsertBlock(ir->b);

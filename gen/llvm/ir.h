@@ -102,6 +102,8 @@ LLVMValueRef l_f32_at(Ir *ir, LLVMValueRef p, LLVMValueRef i, int lanes);
 LLVMValueRef l_load_f32(Ir *ir, BlockType t, LLVMValueRef p, int lanes);
 /* f32 lanes rounded to a FLOAT type. */
 void l_store_f32(Ir *ir, BlockType t, LLVMValueRef v, LLVMValueRef p);
+/* p will be read soon; it need not be an address of anything. */
+void l_prefetch(Ir *ir, LLVMValueRef p);
 /* Fills n bytes at p from src. */
 void l_copy(Ir *ir, LLVMValueRef p, LLVMValueRef src, LLVMValueRef n);
 

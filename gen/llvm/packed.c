@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "gen/llvm/packed_int.h"
+#include "gen/llvm/panel.h"
 
 const PackDecoder *packed_decoder(BlockType t)
 {
@@ -146,11 +147,8 @@ static void dot_block(Ir *ir, const Dot *d, LLVMValueRef w, LLVMValueRef first)
  * since the processor's own guess stops at every page. */
 static void prefetch(Ir *ir, LLVMValueRef p, int bytes)
 {
-    for (int i = 0; i < bytes; i += LINE) {
-        LLVMValueRef args[] = {l_at(ir, p, AHEAD + i), l_i32(ir, 0),
-                               l_i32(ir, 3), l_i32(ir, 1)};
-        l_intrinsic(ir, "llvm.prefetch", ir->ptr, args, 4);
-    }
+    for (int i = 0; i < bytes; i += LINE)
+        l_prefetch(ir, l_at(ir, p, AHEAD + i));
 }
 
 static void dot_group(Ir *ir, Dot *d, LLVMValueRef w, LLVMValueRef n,
@@ -211,7 +209,7 @@ LLVMValueRef packed_dot(Ir *ir, BlockType w, BlockType x, int rows)
     return fn;
 }
 
-/* ---- panels: 8 floats for each k ---- */
+/* ---- panels ---- */
 
 /* Value j of unit u (and the next, if they come in pairs) as <8 x i32>. */
 static LLVMValueRef codes_of(Ir *ir, const PackDecoder *dec, const Lanes8 *v,
@@ -236,6 +234,7 @@ static LLVMValueRef codes_of(Ir *ir, const PackDecoder *dec, const Lanes8 *v,
     return l_sar(ir, c, l_int_like(c, 24));
 }
 
+/* 32 values to rows of a panel of two groups. */
 static void decode_group(Ir *ir, BlockType t, const Lanes8 *v, LLVMValueRef to)
 {
     const PackDecoder *dec = packed_decoder(t);
@@ -251,7 +250,7 @@ static void decode_group(Ir *ir, BlockType t, const Lanes8 *v, LLVMValueRef to)
         y = dec->zero || v->min[k / 16]
                 ? l_fma(ir, y, v->scale[k / 16], less[k / 16])
                 : l_fmul(ir, y, v->scale[k / 16]);
-        l_store(ir, y, l_at(ir, to, 4 * PACK_LANES * k));
+        l_store(ir, y, l_at(ir, to, 4 * PANEL_COLS * k));
     }
 }
 
@@ -271,76 +270,10 @@ LLVMValueRef packed_panel(Ir *ir, BlockType w)
     PackHead h = read_head(ir, w, l_index(ir, src, block, 8 * info->bytes));
     for (int g = 0; g < info->elems / 32; g++) {
         Lanes8 v = packed_decoder(w)->group(ir, &h, g);
-        LLVMValueRef to = l_index(ir, dst, l.i, 4 * PACK_LANES);
-        decode_group(ir, w, &v, l_at(ir, to, 4 * PACK_LANES * 32 * g));
+        LLVMValueRef to = l_index(ir, dst, l.i, 4 * PANEL_COLS);
+        decode_group(ir, w, &v, l_at(ir, to, 4 * PANEL_COLS * 32 * g));
     }
     l_end(ir, &l);
-    LLVMBuildRetVoid(ir->b);
-    l_fn_end(ir, back);
-    return fn;
-}
-
-/* ---- blocks of PACKED_ROWS rows by panels ---- */
-
-enum { UNROLL = 4 }; /* divides every block's length */
-
-typedef struct {
-    int panels;
-    LLVMValueRef w[2], x[PACKED_ROWS], acc[PACKED_ROWS][2];
-} Block;
-
-static void block_step(Ir *ir, const Block *b, LLVMValueRef k)
-{
-    LLVMTypeRef f8 = l_vec(ir->f32, PACK_LANES);
-    LLVMValueRef w[2], x;
-    for (int c = 0; c < b->panels; c++)
-        w[c] = l_load(ir, f8, l_index(ir, b->w[c], k, 4 * PACK_LANES));
-    for (int r = 0; r < PACKED_ROWS; r++) {
-        x = l_load(ir, ir->f32, l_index(ir, b->x[r], k, 4));
-        x = l_splat(ir, x, PACK_LANES);
-        for (int c = 0; c < b->panels; c++) {
-            LLVMValueRef at = b->acc[r][c];
-            l_store(ir, l_fma(ir, w[c], x, l_load(ir, f8, at)), at);
-        }
-    }
-}
-
-static void block_body(Ir *ir, Block *b)
-{
-    LLVMTypeRef f8 = l_vec(ir->f32, PACK_LANES);
-    LLVMValueRef n = l_param(ir, 2, "n"), w = l_param(ir, 0, "w"), out;
-    b->w[0] = w;
-    b->w[1] = l_index(ir, w, n, 4 * PACK_LANES);
-    for (int r = 0; r < PACKED_ROWS; r++) {
-        b->x[r] = pointer_at(ir, l_param(ir, 1, "x"), r);
-        for (int c = 0; c < b->panels; c++) {
-            b->acc[r][c] = l_var(ir, f8, "acc");
-            l_store(ir, LLVMConstNull(f8), b->acc[r][c]);
-        }
-    }
-    Loop l = l_for(ir, "k", l_int(ir, 0), n, UNROLL);
-    for (int i = 0; i < UNROLL; i++)
-        block_step(ir, b, l_addi(ir, l.i, i));
-    l_end(ir, &l);
-    for (int r = 0; r < PACKED_ROWS; r++) {
-        out = pointer_at(ir, l_param(ir, 3, "out"), r);
-        for (int c = 0; c < b->panels; c++)
-            l_store(ir, l_load(ir, f8, b->acc[r][c]),
-                    l_at(ir, out, 4 * PACK_LANES * c));
-    }
-}
-
-LLVMValueRef packed_block(Ir *ir, int panels)
-{
-    char name[32];
-    bool is_new;
-    Block b = {.panels = panels};
-    snprintf(name, sizeof name, "block8.%d", panels);
-    LLVMValueRef fn = function(ir, name, "ppip", &is_new);
-    if (!is_new)
-        return fn;
-    IrPlace back = l_fn_begin(ir, fn);
-    block_body(ir, &b);
     LLVMBuildRetVoid(ir->b);
     l_fn_end(ir, back);
     return fn;

@@ -51,17 +51,13 @@ const PackDecoder *packed_decoder(BlockType t);
  *            float *out, stride)  out[r * stride + 8 * i + j] = row j of group
  *                                 i . x[r]; x of an activation type; sums of
  *                                 each 16 values of x
- *   decoder (w, n, float *dst)    dst[8 * k + j] = value k of row j
- *   block   (const float *w, const float *const *x, n, float *const *out)
- *                                 out[r][8 * c + j] = column j of panel c .
- *                                 x[r]; panels of 8 * n floats */
+ *   panel   (w, n, float *dst)    dst[16 * k + j] = value k of row j: half of a
+ *                                 pair of panels (panel.h)
+ *   row     (w, lane, n, dst)     row `lane` of eight, back in plain blocks */
 enum { PACKED_DOT_ROWS = 4 }; /* at most */
 bool packed_needs_sums(BlockType w);
 LLVMValueRef packed_dot(Ir *ir, BlockType w, BlockType x, int rows);
 LLVMValueRef packed_panel(Ir *ir, BlockType w);
-enum { PACKED_ROWS = 6 }; /* of a block */
-LLVMValueRef packed_block(Ir *ir, int panels);
-/* One row, number `lane` of eight, back into plain blocks: (w, lane, n, dst). */
 LLVMValueRef packed_row(Ir *ir, BlockType w);
 
 /* ---- for the type files ---- */

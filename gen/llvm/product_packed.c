@@ -5,6 +5,7 @@
  * in, so rows and columns are both decoded, the rows once for all tiles of the
  * call, and a block of rows by columns needs no sums over lanes. */
 #include "gen/llvm/packed.h"
+#include "gen/llvm/panel.h"
 #include "gen/llvm/product.h"
 #include "gen/llvm/tile.h"
 
@@ -50,7 +51,7 @@ static void decode_panels(const Product *p, LLVMValueRef w, BlockType t,
     Loop l = l_for(ir, "panel", l_int(ir, 0), groups, 1);
     LLVMValueRef args[] = {l_index(ir, w, l.i, block_bytes(t, values)),
                            l_int(ir, p->k),
-                           l_index(ir, p->panel, l.i, 4 * values)};
+                           l_index(ir, p->panel, l.i, 4 * PACK_LANES)};
     l_call(ir, packed_panel(ir, t), args, 3);
     l_end(ir, &l);
 }
@@ -60,12 +61,12 @@ static void point_at_floats(const Product *p, LLVMValueRef i, LLVMValueRef out,
                             LLVMValueRef list)
 {
     Ir *ir = p->e->ir;
-    for (int k = 0; k < PACKED_ROWS; k++) {
+    for (int k = 0; k < PANEL_ROWS; k++) {
         LLVMValueRef r = l_addi(ir, i, k), zero = l_int(ir, 0);
         r = l_min(ir, r, l_addi(ir, p->count, -1));
         l_store(ir, l_index(ir, p->floats, r, 4 * p->k), l_at(ir, list, 8 * k));
         l_store(ir, product_out(ir, out, r, zero),
-                l_at(ir, list, 8 * (PACKED_ROWS + k)));
+                l_at(ir, list, 8 * (PANEL_ROWS + k)));
     }
 }
 
@@ -73,16 +74,17 @@ static void multiply(const Product *p, LLVMValueRef out, int panels)
 {
     Ir *ir = p->e->ir;
     LLVMValueRef list = p->rows; /* room enough for both lists */
-    Loop i = l_for(ir, "x", l_int(ir, 0), p->count, PACKED_ROWS);
+    Loop i = l_for(ir, "x", l_int(ir, 0), p->count, PANEL_ROWS);
     point_at_floats(p, i.i, out, list);
-    LLVMValueRef args[] = {p->panel, list, l_int(ir, p->k),
-                           l_at(ir, list, 8 * PACKED_ROWS)};
-    l_call(ir, packed_block(ir, panels), args, 4);
+    LLVMValueRef args[] = {p->panel,         l_int(ir, PANEL_COLS),
+                           list,             l_int(ir, p->k),
+                           l_at(ir, list, 8 * PANEL_ROWS), l_int(ir, 0)};
+    l_call(ir, panel_block(ir, panels, false), args, 6);
     l_end(ir, &i);
 }
 
-_Static_assert(2 * PACKED_ROWS <= 4 * TILE_ROWS, "lists fit where rows lie");
-_Static_assert(PRODUCT_COLS == 2 * PACK_LANES, "a tile is one or two groups");
+_Static_assert(2 * PANEL_ROWS <= 4 * TILE_ROWS, "lists fit where rows lie");
+_Static_assert((int)PRODUCT_COLS == PANEL_COLS, "a tile is one or two groups");
 
 static void float_tile(const Product *p, LLVMValueRef w, BlockType t,
                        LLVMValueRef groups, LLVMValueRef out)

@@ -4,13 +4,15 @@
 
 static const char *const cpus[] = {"native", "x86-64-v3/16", "x86-64-v2"};
 static const RigStep steps[] = {
-    {1, 1, 0, 200}, {5, 1, 0, 200}, {3, 1, 31, 200}, {2, 1, 150, 200}};
+    {1, 1, 0, 200}, {5, 1, 0, 200}, {3, 1, 31, 200}, {2, 1, 150, 200},
+    {9, 1, 0, 200}, {70, 1, 63, 200}}; /* many tokens: blocks of them */
+enum { STEPS = sizeof steps / sizeof *steps };
 
 static void run_text(const char *text, double limit)
 {
     for (int k = 0; k < 3; k++) {
         Rig r = rig_new(cpus[k], text, 200);
-        for (int s = 0; s < 4; s++)
+        for (int s = 0; s < STEPS; s++)
             rig_run(&r, "f", steps[s], (RigOptions){limit, NULL});
         rig_free(&r);
     }
