@@ -100,9 +100,11 @@ static void sort_slots(const Experts *x, LLVMValueRef from, LLVMValueRef to)
 
 /* ---- items ---- */
 
-/* Column tile `tile` of one expert for the sorted slots [from, to). */
-static void expert_rows(const Experts *x, Part *p, LLVMValueRef tile,
-                        LLVMValueRef expert, LLVMValueRef from, LLVMValueRef to)
+/* Column tiles [first, end) of one expert for the sorted slots [from, to): what
+ * is prepared for a row serves all of them. */
+static void expert_rows(const Experts *x, Part *p, LLVMValueRef expert,
+                        const LLVMValueRef tiles[2], LLVMValueRef from,
+                        LLVMValueRef to)
 {
     Ir *ir = x->ir;
     Product *left = &x->ps->left;
@@ -111,15 +113,17 @@ static void expert_rows(const Experts *x, Part *p, LLVMValueRef tile,
     left->first = l.i;
     left->count = l_min(ir, l_sub(ir, to, l.i), l_int(ir, PRODUCT_ROWS));
     product_rows_ready(left);
-    part_tile(x->ps, p, tile, expert);
+    Loop t = l_for(ir, "tile", tiles[0], tiles[1], 1);
+    part_tile(x->ps, p, t.i, expert);
+    l_end(ir, &t);
     l_end(ir, &l);
 }
 
-static void item(const Experts *x, Part *p, LLVMValueRef number)
+/* Tiles [first, end) of number s: of its slot, or of its experts. */
+static void items(const Experts *x, Part *p, LLVMValueRef s,
+                  const LLVMValueRef tiles[2])
 {
     Ir *ir = x->ir;
-    LLVMValueRef tiles = l_int(ir, part_tiles(p));
-    LLVMValueRef s = l_div(ir, number, tiles), tile = l_rem(ir, number, tiles);
     LLVMValueRef mine = chosen(x, s), first, end, from, to;
     first = l_select(ir, x->single, mine, s);
     end = l_select(ir, x->single, l_addi(ir, mine, 1), l_int(ir, x->experts));
@@ -128,20 +132,28 @@ static void item(const Experts *x, Part *p, LLVMValueRef number)
     to = l_load(ir, ir->i64, l_at(ir, start_of(x, l.i), 8));
     from = l_select(ir, x->single, s, from);
     to = l_select(ir, x->single, l_addi(ir, s, 1), to);
-    expert_rows(x, p, tile, l.i, from, to);
+    expert_rows(x, p, l.i, tiles, from, to);
     l_end(ir, &l);
 }
 
-/* Items of a part, of which the first is number `offset`. */
+/* Items of a part, of which the first is number `offset`: those with one s
+ * follow each other. */
 static void items_of(const Experts *x, Part *p, int64_t offset)
 {
     Ir *ir = x->ir;
-    LLVMValueRef from, to;
+    LLVMValueRef from, to, each = l_int(ir, part_tiles(p)), last, start, tiles[2];
     from = l_max(ir, l_addi(ir, x->e->begin, -offset), l_int(ir, 0));
     to = l_min(ir, l_addi(ir, x->e->end, -offset),
                l_int(ir, part_tiles(p) * x->slots));
-    Loop l = l_for(ir, "item", from, to, 1);
-    item(x, p, l.i);
+    /* none if from > to, which division would hide */
+    to = l_max(ir, to, from);
+    last = l_div(ir, l_addi(ir, to, part_tiles(p) - 1), each);
+    last = l_select(ir, l_icmp(ir, LLVMIntEQ, from, to), l_int(ir, 0), last);
+    Loop l = l_for(ir, "number", l_div(ir, from, each), last, 1);
+    start = l_mul(ir, l.i, each);
+    tiles[0] = l_max(ir, l_sub(ir, from, start), l_int(ir, 0));
+    tiles[1] = l_min(ir, l_sub(ir, to, start), each);
+    items(x, p, l.i, tiles);
     l_end(ir, &l);
 }
 
