@@ -125,12 +125,16 @@ static Err *want(const Rule *r, int arg, bool ok, const char *what)
     return ok ? NULL : clash(r, arg, what);
 }
 
-/* Activations that arithmetic reads: f32, and q8a where a product takes it. */
+/* Activations that arithmetic reads: f32, and rounded where a product takes it. */
 static bool is_f32(const Type *t) { return t->dtype == BT_f32; }
 static bool is_ids(const Type *t) { return t->dtype == BT_i32; }
+static bool is_rounded(const Type *t)
+{
+    return t->dtype < BT_COUNT && block_info[t->dtype].kind == BLOCK_ACT;
+}
 static bool is_product_input(const Type *t)
 {
-    return t->dtype == BT_f32 || t->dtype == BT_q8a;
+    return t->dtype == BT_f32 || is_rounded(t);
 }
 static bool is_weight(const Rule *r, int arg)
 {
@@ -370,7 +374,7 @@ static Err *rule_quantize(const Rule *r, Type *y)
                        type_last(r->arg[0]) % block_info[BT_q8a].elems == 0,
              "f32 rows of a multiple of 32 values"));
     *y = *r->arg[0];
-    y->dtype = BT_q8a;
+    y->dtype = is_rounded(&r->n->type) ? r->n->type.dtype : BT_q8a;
     return NULL;
 }
 
@@ -410,7 +414,7 @@ static Err *rule_matmul(const Rule *r, Type *y)
 {
     const Type *x = r->arg[0], *w = r->arg[1];
     TRY(want(r, 0, is_product_input(x) && has_rows(x),
-             "f32 or q8a rows of known length"));
+             "f32 or rounded rows of known length"));
     TRY(want(r, 1, is_weight(r, 1) && w->rank == 2 && is_multipliable(w) &&
                        w->dim[0].k == type_last(x),
              "a weight [K,N] with K the last axis of the first"));
@@ -422,7 +426,7 @@ static Err *rule_matmul_experts(const Rule *r, Type *y)
 {
     const Type *x = r->arg[0], *w = r->arg[1], *ids = r->arg[2];
     TRY(want(r, 0, is_product_input(x) && (x->rank == 2 || x->rank == 3),
-             "f32 or q8a [T,K] or [T,k,K]"));
+             "f32 or rounded [T,K] or [T,k,K]"));
     TRY(want(r, 1, is_weight(r, 1) && w->rank == 3 && is_multipliable(w) &&
                        w->dim[0].k == type_last(x),
              "a weight [K,N,E] with K the last axis of the first"));

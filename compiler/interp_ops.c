@@ -239,21 +239,39 @@ void eval_combine(const Frame *f, const Cell *const *arg, Cell *y)
                     arg[1]->v[t * k + j] * arg[0]->v[(t * k + j) * n + i];
 }
 
-/* As block_quantize_q8a, from the value in float32 (blocks.h). */
+/* As block_quantize, from the values in float32 (blocks.h). */
+static void quantize8(const float *x, double *y)
+{
+    struct {
+        int8_t code[32];
+        float d;
+    } q;
+    block_quantize(BT_q8a, x, 32, &q);
+    for (int k = 0; k < 32; k++)
+        y[k] = (double)q.code[k] * (double)q.d;
+}
+
+static void quantize16(const float *x, double *y)
+{
+    struct {
+        int16_t code[32];
+        float d;
+    } q;
+    block_quantize(BT_q16a, x, 32, &q);
+    for (int k = 0; k < 32; k++)
+        y[k] = (double)q.code[k] * (double)q.d;
+}
+
 void eval_quantize(const Frame *f, const Cell *const *arg, Cell *y)
 {
-    (void)f;
     for (int64_t i = 0; i < y->n; i += 32) {
-        struct {
-            int8_t code[32];
-            float d;
-        } q;
         float x[32];
         for (int k = 0; k < 32; k++)
             x[k] = (float)arg[0]->v[i + k];
-        block_quantize_q8a(x, 32, &q);
-        for (int k = 0; k < 32; k++)
-            y->v[i + k] = (double)q.code[k] * (double)q.d;
+        if (f->n->type.dtype == BT_q16a)
+            quantize16(x, y->v + i);
+        else
+            quantize8(x, y->v + i);
     }
 }
 

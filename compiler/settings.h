@@ -16,7 +16,7 @@ typedef struct {
 
 typedef struct {
     BlockType key_type, value_type; /* storage of keys and values */
-    bool int8;                      /* round activations before products */
+    BlockType activations; /* what products read: f32, or rounded to it */
     bool taps;                      /* keep the text's probes */
     FusePreset fuse;
     const char *place; /* "8,8,7,7": layers by device; NULL: balanced */

@@ -44,9 +44,9 @@ static const char *source_fault(const Node *n)
     Sym s = first_symbol(&n->type);
     switch ((int)n->op) {
     case OP_input:
-        return t == BT_f32 || t == BT_i32 || t == BT_q8a
+        return t == BT_f32 || t == BT_i32 || block_info[t].kind == BLOCK_ACT
                    ? NULL
-                   : "an input is f32, i32 or q8a";
+                   : "an input is f32, i32, q8a or q16a";
     case OP_weight:
         return s == SYM_ONE ? NULL : "a weight has no symbolic axis";
     case OP_state:

@@ -1,8 +1,8 @@
-/* round.c - int8 activations as nodes of the graph.
+/* round.c - integer activations as nodes of the graph.
  *
- * A product with a block-quantised matrix reads its input rounded to int8 with
- * a scale per 32 values: the weights are rougher than that already, and
- * integer products are several times faster.  One rounding serves all the
+ * A product with a block-quantised matrix reads its input rounded to int8 or
+ * int16 with a scale per 32 values: integer products are several times faster.
+ * Eight bits are about as rough as the weights, sixteen are nearly exact.  One rounding serves all the
  * products that read the same value.  Float matrices (routers, small heads)
  * keep float inputs. */
 #include "compiler/pass.h"
@@ -14,6 +14,15 @@ static bool wants_rounding(const Graph *g, const Node *n)
     const Type *w = &g->node[n->arg[1]].type, *x = &g->node[n->arg[0]].type;
     return w->dtype < BT_COUNT && block_info[w->dtype].kind == BLOCK_QUANT &&
            x->dtype == BT_f32 && type_last(x) % block_info[BT_q8a].elems == 0;
+}
+
+static Ref rounding(Graph *to, Ref x, BlockType t)
+{
+    Node n = {.op = OP_quantize, .n_args = 1, .arg = {x}, .kernel = -1,
+              .device = -1, .type = to->node[x].type,
+              .name = t == BT_q8a ? "q8" : "q16"};
+    n.type.dtype = t;
+    return graph_add(to, n);
 }
 
 /* g again with a quantize node in front of each product's first reader. */
@@ -29,7 +38,7 @@ static Err *round_graph(PassContext *c, const Graph *g, Graph *to)
         if (wants_rounding(g, &g->node[i])) {
             Ref *q = &rounded[g->node[i].arg[0]];
             if (!*q) {
-                TRY(graph_emit(to, OP_quantize, "q8", 1, n.arg, NULL, q));
+                *q = rounding(to, n.arg[0], c->settings->activations);
                 n_rounded++;
             }
             n.arg[0] = *q;
@@ -39,15 +48,16 @@ static Err *round_graph(PassContext *c, const Graph *g, Graph *to)
     to->n_params = g->n_params;
     for (int i = 0; i < g->n_results; i++)
         graph_add_result(to, g->result[i].name, map[g->result[i].ref]);
-    pass_explain(c, "round", "@%s: %d values rounded to int8 for products",
-                 g->name, n_rounded);
+    pass_explain(c, "round", "@%s: %d values rounded to %s for products",
+                 g->name, n_rounded,
+                 block_info[c->settings->activations].name);
     return NULL;
 }
 
 PassFn pass_round;
 Err *pass_round(PassContext *c, Module **m)
 {
-    if (!c->settings->int8)
+    if (c->settings->activations == BT_f32)
         return NULL;
     Module *out = module_new(c->arena, (*m)->name);
     for (int i = 0; i < (*m)->n_graphs; i++) {

@@ -20,7 +20,8 @@ typedef struct {
 } Head;
 
 typedef struct {
-    LLVMValueRef code;     /* <32 x i8>, signed; i32 lanes if asked for wide */
+    LLVMValueRef code;     /* <32 x i8>, signed; i32 lanes if asked for wide;
+                              i16 lanes of q16a, always */
     LLVMValueRef scale[2]; /* f32: of values 0..15 and 16..31 */
     LLVMValueRef min[2];   /* NULL: none */
 } Group;

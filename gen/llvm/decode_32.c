@@ -70,6 +70,19 @@ static Group group_q8a(Ir *ir, const Head *h, int g)
 }
 const Decoder decoder_q8a = {.head = head_q8a, .group = group_q8a, .d_at = -1};
 
+static void head_q16a(Ir *ir, Head *h)
+{
+    h->d = l_load(ir, ir->f32, l_at(ir, h->p, 64));
+}
+
+static Group group_q16a(Ir *ir, const Head *h, int g)
+{
+    (void)g;
+    return decode_group(l_load(ir, l_vec(ir->i16, 32), h->p), h->d);
+}
+const Decoder decoder_q16a = {
+    .head = head_q16a, .group = group_q16a, .d_at = -1};
+
 static Group group_iq4_nl(Ir *ir, const Head *h, int g)
 {
     (void)g;

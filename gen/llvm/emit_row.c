@@ -153,7 +153,7 @@ void row_quantize(Rows *r, Ref n)
     Ir *ir = r->ir;
     Last l = row_last_begin(r, n);
     LLVMValueRef args[] = {l.x, l_int(ir, l.d), l.y};
-    l_call(ir, tile_quantizer(ir), args, 3);
+    l_call(ir, tile_quantizer(ir, row_node(r, n)->type.dtype), args, 3);
     row_last_end(&l);
 }
 

@@ -1,6 +1,6 @@
-/* Integer products of codes (bytes) and activations (bytes).
+/* Integer products of codes (bytes) and activations (bytes or 16 bits).
  *
- * pmaddubs multiplies unsigned by signed bytes and adds pairs in 16 bits; as
+ * 16 bits: codes are widened and pmaddwd adds pairs in 32.  Bytes: pmaddubs multiplies unsigned by signed bytes and adds pairs in 16 bits; as
  * many units as cannot overflow are added there before pmaddwd widens them.
  * Negative codes multiply as magnitudes, with their sign on the other side. */
 #include "gen/llvm/packed_int.h"
@@ -129,10 +129,62 @@ static LLVMValueRef add_neighbours(Ir *ir, LLVMValueRef a, LLVMValueRef b)
     return l_add(ir, l_pick(ir, v, 0, 2, n), l_pick(ir, v, 1, 2, n));
 }
 
+/* ---- activations of 16 bits ---- */
+
+/* Half `part` of unit u, widened. */
+static LLVMValueRef words_of(Ir *ir, const PackDecoder *dec, const Lanes8 *v,
+                             int u, int part)
+{
+    LLVMValueRef c = packed_signed_unit(ir, v, u);
+    c = l_pick(ir, c, 16 * part, 1, 16);
+    return dec->signed_ || v->sign[u] ? l_sext(ir, c, ir->i16)
+                                      : l_zext(ir, c, ir->i16);
+}
+
+/* The activations of unit u, again for each row. */
+static LLVMValueRef activations_of(Ir *ir, const Lanes8 *v, LLVMValueRef x,
+                                   int u)
+{
+    int from[16], n = v->pairs ? 8 : 4; /* of a row */
+    LLVMTypeRef t = l_vec(ir->i16, n);
+    LLVMValueRef w = l_load(ir, t, l_at(ir, x, v->pairs ? 16 * (u / 2) : 8 * u));
+    for (int i = 0; i < 16; i++)
+        from[i] = i % n;
+    return l_shuffle(ir, w, NULL, from, 16);
+}
+
+/* Units from, from + step, ..: half `part` of each, two products in a lane. */
+static LLVMValueRef word_sum(Ir *ir, const PackDecoder *dec, const Lanes8 *v,
+                             LLVMValueRef x, const int range[3], int part)
+{
+    LLVMValueRef sum = NULL, w;
+    for (int u = range[0]; u < range[1]; u += range[2]) {
+        w = madd_words(ir, words_of(ir, dec, v, u, part),
+                       activations_of(ir, v, x, u));
+        sum = sum ? l_add(ir, sum, w) : w;
+    }
+    return sum;
+}
+
+/* Both halves: a row has two lanes of the result, or four if units are pairs. */
+static LLVMValueRef word_sums(Ir *ir, const PackDecoder *dec, const Lanes8 *v,
+                              LLVMValueRef x, int from, int to)
+{
+    int range[3] = {from, to, v->pairs ? 2 : 1};
+    return add_neighbours(ir, word_sum(ir, dec, v, x, range, 0),
+                          word_sum(ir, dec, v, x, range, 1));
+}
+
+/* ---- */
+
 LLVMValueRef packed_isum(Ir *ir, const PackDecoder *dec, const Lanes8 *v,
                          BlockType xt, LLVMValueRef x, int from, int to)
 {
-    (void)xt;
+    if (xt == BT_q16a && v->pairs)
+        return add_neighbours(ir, word_sums(ir, dec, v, x, from, to),
+                              word_sums(ir, dec, v, x, from + 1, to));
+    if (xt == BT_q16a)
+        return word_sums(ir, dec, v, x, from, to);
     if (!v->pairs)
         return byte_sum(ir, dec, v, x, from, to, 1);
     return add_neighbours(ir, byte_sum(ir, dec, v, x, from, to, 2),

@@ -13,9 +13,18 @@ static int64_t panel_columns(int64_t k)
     return n < TILE_COLS ? TILE_COLS : n > PRODUCT_COLS ? PRODUCT_COLS : n;
 }
 
+/* Rows that plain weights read as floats, since int16 multiplies packed ones
+ * only. */
+static bool as_floats(BlockType x, const Type *w)
+{
+    return x == BT_q16a && !w->packing;
+}
+
 static bool wants_panel(BlockType x, const Type *w)
 {
-    return w->packing ? x != BT_f32 : x == BT_f32 && w->dtype != BT_f32;
+    if (w->packing)
+        return true;
+    return (x == BT_f32 || as_floats(x, w)) && w->dtype != BT_f32;
 }
 
 static bool wants_sums(const Type *w)
@@ -29,6 +38,7 @@ Product product_new(Emit *e, BlockType x, int64_t k, const Type *const *weights,
     Product p = {.e = e, .type = x, .k = k, .share = 1};
     bool panel = false, sums = false, packed = false;
     for (int i = 0; i < n; i++) {
+        p.always_floats = p.always_floats || as_floats(x, weights[i]);
         panel = panel || wants_panel(x, weights[i]);
         sums = sums || wants_sums(weights[i]);
         packed = packed || weights[i]->packing;
@@ -38,7 +48,7 @@ Product product_new(Emit *e, BlockType x, int64_t k, const Type *const *weights,
     p.rows = emit_scratch(e, 8 * 4 * TILE_ROWS);
     if (panel)
         p.panel = emit_scratch_f32(e, (packed ? PRODUCT_COLS : p.panel_cols) * k);
-    if (packed)
+    if (packed || p.always_floats)
         p.floats = emit_scratch_f32(e, PRODUCT_ROWS * k);
     if (sums)
         p.sums = emit_scratch_f32(e, PRODUCT_ROWS * (k / 16));
@@ -69,7 +79,7 @@ LLVMValueRef product_x_row(const Product *p, LLVMValueRef i)
 static LLVMValueRef rows_to_sum(const Product *p)
 {
     Ir *ir = p->e->ir;
-    if (p->type == BT_q8a)
+    if (block_info[p->type].kind == BLOCK_ACT)
         return p->count;
     return l_select(ir, product_few(p), p->count, l_int(ir, 0));
 }
@@ -222,8 +232,17 @@ static void plain_tile(const Product *p, LLVMValueRef w, BlockType t,
 void product_tile(const Product *p, LLVMValueRef w, const Type *t,
                   LLVMValueRef cols, LLVMValueRef out)
 {
+    Product f = *p;
+    if (as_floats(p->type, t)) {
+        f.x = p->floats;
+        f.type = BT_f32;
+        f.row_bytes = 4 * p->k;
+        f.share = 1;
+        f.list = NULL;
+        f.first = l_int(p->e->ir, 0);
+    }
     if (t->packing)
         product_packed_tile(p, w, t->dtype, cols, out);
     else
-        plain_tile(p, w, t->dtype, cols, out);
+        plain_tile(&f, w, t->dtype, cols, out);
 }

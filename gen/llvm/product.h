@@ -14,7 +14,7 @@ enum { PRODUCT_COLS = 16, PRODUCT_ROWS = 64 }; /* of a tile */
 typedef struct {
     Emit *e;
     LLVMValueRef x;    /* row 0 */
-    BlockType type;    /* f32 or q8a */
+    BlockType type;    /* f32, q8a or q16a */
     int64_t k;         /* values in a row */
     int64_t row_bytes; /* from row to row */
     int64_t share;     /* consecutive row numbers that are one row of x */
@@ -26,6 +26,7 @@ typedef struct {
     LLVMValueRef panel; /* scratch: decoded columns, or NULL */
     int64_t panel_cols;
     LLVMValueRef floats; /* scratch: decoded rows of x, or NULL */
+    bool always_floats;  /* not only if there are many */
 } Product;
 
 /* Scratch for products with these n weights. */

@@ -9,14 +9,19 @@
 #include "gen/llvm/product.h"
 #include "gen/llvm/tile.h"
 
-static bool by_integers(const Product *p) { return p->e->ir->cpu->vnni; }
+static bool by_integers(const Product *p)
+{
+    return p->e->ir->cpu->vnni && p->type == BT_q8a;
+}
 
 void product_packed_ready(const Product *p)
 {
     Ir *ir = p->e->ir;
     if (by_integers(p))
         return;
-    LLVMValueRef n = l_select(ir, product_few(p), l_int(ir, 0), p->count);
+    LLVMValueRef n = p->count;
+    if (!p->always_floats)
+        n = l_select(ir, product_few(p), l_int(ir, 0), n);
     Loop l = l_for(ir, "floats", l_int(ir, 0), n, 1);
     LLVMValueRef args[] = {product_x_row(p, l.i), l_int(ir, p->k),
                            l_index(ir, p->floats, l.i, 4 * p->k)};

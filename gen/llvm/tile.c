@@ -88,10 +88,10 @@ static LLVMValueRef extreme(Ir *ir, LLVMValueRef x)
     return l_select(ir, ok, a, l_real(ir, NAN));
 }
 
-/* Nearest whole numbers, ties to even, inside [-127, 127]; NaN is 0. */
-static LLVMValueRef round_codes(Ir *ir, LLVMValueRef v)
+/* Nearest whole numbers, ties to even, inside [-most, most]; NaN is 0. */
+static LLVMValueRef round_codes(Ir *ir, LLVMValueRef v, int most)
 {
-    LLVMValueRef low = l_like(v, -127), high = l_like(v, 127);
+    LLVMValueRef low = l_like(v, -most), high = l_like(v, most);
     v = l_select(ir, l_fcmp(ir, LLVMRealORD, v, v), v, l_like(v, 0));
     v = l_select(ir, l_fcmp(ir, LLVMRealOLT, v, low), low, v);
     v = l_select(ir, l_fcmp(ir, LLVMRealOGT, v, high), high, v);
@@ -99,29 +99,33 @@ static LLVMValueRef round_codes(Ir *ir, LLVMValueRef v)
     return LLVMBuildFPToSI(ir->b, v, l_vec(ir->i32, 32), "codes");
 }
 
-static void quantize_block(Ir *ir, LLVMValueRef from, LLVMValueRef to)
+static void quantize_block(Ir *ir, BlockType t, LLVMValueRef from,
+                           LLVMValueRef to)
 {
+    int most = t == BT_q8a ? 127 : 32767;
     LLVMValueRef x = l_load(ir, l_vec(ir->f32, 32), from), d, inverse;
-    d = l_fdiv(ir, extreme(ir, x), l_real(ir, 127));
+    d = l_fdiv(ir, extreme(ir, x), l_real(ir, most));
     inverse = l_fdiv(ir, l_real(ir, 1), d);
     inverse = l_select(ir, l_fcmp(ir, LLVMRealUNE, d, l_real(ir, 0)), inverse,
                        l_real(ir, 0));
-    x = round_codes(ir, l_fmul(ir, x, l_splat(ir, inverse, 32)));
-    l_store(ir, l_trunc(ir, x, ir->i8), to);
-    l_store(ir, d, l_at(ir, to, 32));
+    x = round_codes(ir, l_fmul(ir, x, l_splat(ir, inverse, 32)), most);
+    l_store(ir, l_trunc(ir, x, t == BT_q8a ? ir->i8 : ir->i16), to);
+    l_store(ir, d, l_at(ir, to, block_info[t].bytes - 4));
 }
 
-LLVMValueRef tile_quantizer(Ir *ir)
+LLVMValueRef tile_quantizer(Ir *ir, BlockType t)
 {
     bool is_new;
+    char name[32];
+    snprintf(name, sizeof name, "quantize.%s", block_info[t].name);
     LLVMTypeRef params[] = {ir->ptr, ir->i64, ir->ptr};
-    LLVMValueRef fn = helper(ir, "quantize.q8a", params, 3, &is_new);
+    LLVMValueRef fn = helper(ir, name, params, 3, &is_new);
     if (!is_new)
         return fn;
     IrPlace back = l_fn_begin(ir, fn);
     LLVMValueRef src = l_param(ir, 0, "src"), dst = l_param(ir, 2, "dst");
     Loop l = l_for(ir, "block", l_int(ir, 0), l_param(ir, 1, "n"), 32);
-    quantize_block(ir, l_index(ir, src, l.i, 4), l_elem(ir, dst, BT_q8a, l.i));
+    quantize_block(ir, t, l_index(ir, src, l.i, 4), l_elem(ir, dst, t, l.i));
     l_end(ir, &l);
     return finish(ir, back);
 }
@@ -129,12 +133,14 @@ LLVMValueRef tile_quantizer(Ir *ir)
 /* Sums of 16 values and 16 values: of integers exactly, then scaled. */
 static void sum_block(Ir *ir, BlockType t, LLVMValueRef from, LLVMValueRef to)
 {
+    int code = t == BT_q8a ? 1 : 2;
+    LLVMTypeRef codes = l_vec(t == BT_q8a ? ir->i8 : ir->i16, 16);
     LLVMValueRef q, d = NULL;
-    if (t == BT_q8a)
-        d = l_load(ir, ir->f32, l_at(ir, from, 32));
+    if (t != BT_f32)
+        d = l_load(ir, ir->f32, l_at(ir, from, 32 * code));
     for (int i = 0; i < 2; i++) {
         if (d) {
-            q = l_load(ir, l_vec(ir->i8, 16), l_at(ir, from, 16 * i));
+            q = l_load(ir, codes, l_at(ir, from, 16 * code * i));
             q = l_sext(ir, q, ir->i32);
             q = l_intrinsic(ir, "llvm.vector.reduce.add", l_type(q), &q, 1);
             q = l_fmul(ir, d, l_to_f32(ir, q));
@@ -149,7 +155,8 @@ static void sum_block(Ir *ir, BlockType t, LLVMValueRef from, LLVMValueRef to)
 LLVMValueRef tile_sums(Ir *ir, BlockType t)
 {
     bool is_new;
-    const char *name = t == BT_q8a ? "sums.q8a" : "sums.f32";
+    char name[32];
+    snprintf(name, sizeof name, "sums.%s", block_info[t].name);
     LLVMTypeRef params[] = {ir->ptr, ir->i64, ir->ptr};
     LLVMValueRef fn = helper(ir, name, params, 3, &is_new);
     if (!is_new)

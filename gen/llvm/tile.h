@@ -13,7 +13,7 @@
  *              float *const *out, n)
  *              out[i][j] += sum_l coef[i][l * step] b[l * pitch + j], j < n
  *   sums      (x, n, float *dst)            sums of each 16 values
- *   quantizer (const float *src, n, q8a *dst)   exactly as block_quantize_q8a()
+ *   quantizer (const float *src, n, dst)        exactly as block_quantize()
  *   encoder   (i32 type, const float *src, n, dst)  block_encode() itself
  */
 #ifndef GEN_LLVM_TILE_H
@@ -31,8 +31,8 @@ LLVMValueRef tile_dot(Ir *ir, BlockType w, BlockType x, int rows);
 LLVMValueRef tile_block(Ir *ir);
 /* rows: 1 or TILE_ROWS. */
 LLVMValueRef tile_gather(Ir *ir, int rows);
-LLVMValueRef tile_sums(Ir *ir, BlockType x); /* f32 or q8a */
-LLVMValueRef tile_quantizer(Ir *ir);
+LLVMValueRef tile_sums(Ir *ir, BlockType x); /* f32 or rounded */
+LLVMValueRef tile_quantizer(Ir *ir, BlockType t);
 /* Does dot read `sums`?  (Offsets of blocks multiply them.) */
 bool tile_needs_sums(BlockType w);
 LLVMValueRef tile_encoder(Ir *ir);

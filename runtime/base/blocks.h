@@ -44,16 +44,17 @@ int64_t block_bytes(BlockType t, int64_t n);
  * convert by value.  Any alignment of src. */
 void block_decode(BlockType t, const void *src, int64_t n, float *dst);
 
-/* The activation format q8a: 32 int8 codes then a float32 scale d.
- * d = max|x| / 127; code = round to nearest even of x * (1/d) computed in
- * float32 (0 if d is 0).  n is a multiple of 32. */
-void block_quantize_q8a(const float *src, int64_t n, void *dst);
+/* The activation formats q8a and q16a: 32 int8 or int16 codes, then a float32
+ * scale d = max|x| / most, with most = 127 or 32767; code = round to nearest
+ * even of x * (1/d) computed in float32, at most `most` (0 if d is 0).  n is a
+ * multiple of 32. */
+void block_quantize(BlockType t, const float *src, int64_t n, void *dst);
 
 /* KV-cache storage: n values (a multiple of the block length) from float32 to
  * f32, f16, bf16, q8_0 or q4_0.  False if t is none of these.  q8_0: f16 scale
  * max|x|/127, codes rounded to nearest, ties away from zero, with the reciprocal of
  * the unrounded scale; q4_0: as the format's reference encoder (scale is the
- * value of largest magnitude / -8).  In both, and in q8a, a block with a NaN or
+ * value of largest magnitude / -8).  In both, and in activations, a block with a NaN or
  * infinity gets the scale NaN: a fault may not be hidden by rounding it. */
 bool block_encode(BlockType t, const float *src, int64_t n, void *dst);
 

@@ -79,6 +79,16 @@ static void encode_q8a(const float *x, uint8_t *b)
     store_f32(b + 32, d);
 }
 
+static void encode_q16a(const float *x, uint8_t *b)
+{
+    float d = fabsf(extreme32(x)) / 32767.0F, id = reciprocal(d);
+    for (int i = 0; i < 32; i++) {
+        int code = clamp_code(nearbyintf(x[i] * id), -32767, 32767);
+        store_u16(b + 2 * i, (uint16_t)code);
+    }
+    store_f32(b + 64, d);
+}
+
 typedef void Encoder(const float *x, uint8_t *b);
 
 static void encode_all(Encoder *one, BlockType t, const float *src, int64_t n,
@@ -90,9 +100,9 @@ static void encode_all(Encoder *one, BlockType t, const float *src, int64_t n,
     }
 }
 
-void block_quantize_q8a(const float *src, int64_t n, void *dst)
+void block_quantize(BlockType t, const float *src, int64_t n, void *dst)
 {
-    encode_all(encode_q8a, BT_q8a, src, n, dst);
+    encode_all(t == BT_q16a ? encode_q16a : encode_q8a, t, src, n, dst);
 }
 
 bool block_encode(BlockType t, const float *src, int64_t n, void *dst)

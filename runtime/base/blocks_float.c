@@ -84,6 +84,13 @@ void decode_f64(const uint8_t *b, float *y)
     *y = (float)v;
 }
 
+void decode_q16a(const uint8_t *b, float *y)
+{
+    float d = load_f32(b, 64);
+    for (int i = 0; i < 32; i++)
+        y[i] = (float)(int16_t)load_u16(b, 2 * i) * d;
+}
+
 void decode_q8a(const uint8_t *b, float *y)
 {
     float d = load_f32(b, 32);

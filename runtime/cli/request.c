@@ -63,6 +63,13 @@ static Err *sizes(const Options *o, const ModelInfo *m, int64_t outputs,
     return NULL;
 }
 
+static BlockType activations(const char *name)
+{
+    if (strcmp(name, "int8") == 0)
+        return BT_q8a;
+    return strcmp(name, "int16") == 0 ? BT_q16a : BT_f32;
+}
+
 static FusePreset preset(const char *name)
 {
     if (strcmp(name, "none") == 0)
@@ -81,7 +88,7 @@ Err *request_make(Arena *a, const Options *o, const ModelInfo *model,
     TRY(kv_types(a, o->kv, s));
     TRY(set_list(a, &o->set, s));
     TRY(sizes(o, model, outputs, s));
-    s->int8 = strcmp(o->activations, "int8") == 0;
+    s->activations = activations(o->activations);
     s->fuse = preset(o->fuse);
     s->place = o->place;
     s->pipeline = strcmp(o->pipeline, "on") == 0;

@@ -400,7 +400,7 @@ Test(encode, q8a_by_hand)
     float x[32] = {127, -127, 0.5F, 1.5F, 2.5F, -0.5F, -1.5F}, y[32];
     static const int8_t want[7] = {127, -127, 0, 2, 2, 0, -2};
     uint8_t b[36];
-    block_quantize_q8a(x, 32, b);
+    block_quantize(BT_q8a, x, 32, b);
     cr_expect_eq(memcmp(b, want, 7), 0, "ties go to even");
     block_decode(BT_q8a, b, 32, y);
     cr_expect(y[0] == 127 && y[1] == -127 && y[3] == 2);
@@ -413,7 +413,7 @@ Test(encode, q8a_error_is_half_a_step)
     for (int round = 0; round < 2000; round++) {
         float d;
         random_row(x, 32, ldexpf(1, round % 60 - 30));
-        block_quantize_q8a(x, 32, b);
+        block_quantize(BT_q8a, x, 32, b);
         block_decode(BT_q8a, b, 32, y);
         memcpy(&d, b + 32, sizeof d);
         for (int i = 0; i < 32; i++)
@@ -435,7 +435,7 @@ Test(encode, not_finite_stays_not_finite)
             cr_expect(isnan(y[0]) && isnan(y[31]));
             cr_expect(y[32] == 0, "the next block is sound");
         }
-        block_quantize_q8a(x, 64, b);
+        block_quantize(BT_q8a, x, 64, b);
         block_decode(BT_q8a, b, 64, y);
         cr_expect(isnan(y[5]) && y[32] == 0);
     }
@@ -453,7 +453,7 @@ Test(encode, zeros_and_tiny_values)
         cr_expect(y[0] == 0 && y[1] == 0);
         roundtrip(BT_q4_0, x, b, y);
         cr_expect(y[0] == 0 && y[1] == 0);
-        block_quantize_q8a(x, 64, b);
+        block_quantize(BT_q8a, x, 64, b);
         block_decode(BT_q8a, b, 64, y);
         for (int i = 0; i < 64; i++)
             cr_expect(fabsf(y[i]) <= sizes[k] * 1.01F);

@@ -203,8 +203,8 @@ static inline void rig_fill_floats(RigValue *v)
     float *x = malloc(sizeof *x * (size_t)(v->n + 1));
     for (int64_t i = 0; i < v->n; i++)
         x[i] = rig_real();
-    if (v->type == BT_q8a)
-        block_quantize_q8a(x, v->n, v->bytes.p);
+    if (block_info[v->type].kind == BLOCK_ACT)
+        block_quantize(v->type, x, v->n, v->bytes.p);
     else
         cr_assert(block_encode(v->type, x, v->n, v->bytes.p));
     free(x);

@@ -22,7 +22,7 @@ static int row_length(BlockType t, bool blocks)
 static void add_product(Buf *b, BlockType t, const char *x)
 {
     const char *name = block_info[t].name;
-    int k = row_length(t, !strcmp(x, "q8a"));
+    int k = row_length(t, strcmp(x, "f32") != 0);
     buf_printf(b,
                "func @%s_%s(%%x: %s[T,%d], $w: %s[%d,21]) {\n"
                "  %%y = matmul %%x, $w : f32[T,21]\n  ret %%y\n}\n",
@@ -50,16 +50,19 @@ static void every_type(const char *x, double limit)
     buf_free(&b);
 }
 
+static const char *const rounded[] = {"q8a", "q16a"};
+
 /* Weights with eight rows side by side: whole tiles and half a one, and rows
  * fetched from such a matrix. */
 static void add_packed(Buf *b, BlockType t)
 {
     const char *name = block_info[t].name;
     int k = 2 * block_info[t].elems;
-    buf_printf(b,
-               "func @%s_%s(%%x: q8a[T,%d], $w: %s/x8[%d,%d]) {\n"
-               "  %%y = matmul %%x, $w : f32[T,%d]\n  ret %%y\n}\n",
-               name, "q8a", k, name, k, 40, 40);
+    for (int i = 0; i < 2; i++)
+        buf_printf(b,
+                   "func @%s_%s(%%x: %s[T,%d], $w: %s/x8[%d,%d]) {\n"
+                   "  %%y = matmul %%x, $w : f32[T,%d]\n  ret %%y\n}\n",
+                   name, rounded[i], rounded[i], k, name, k, 40, 40);
     buf_printf(b,
                "func @%s_rows(%%i: i32[T], $w: %s/x8[%d,24]) {\n"
                "  %%y = embed $w, %%i : f32[T,%d]\n  ret %%y\n}\n",
@@ -79,8 +82,11 @@ Test(matmul, every_packed_type)
             if (!packing_fits(PACK_X8, (BlockType)t, 8))
                 continue;
             for (int s = 0; s < 4; s++) {
-                snprintf(name, sizeof name, "%s_q8a", block_info[t].name);
-                rig_run(&r, name, steps[s], (RigOptions){1e-10, NULL});
+                for (int k = 0; k < 2; k++) {
+                    snprintf(name, sizeof name, "%s_%s", block_info[t].name,
+                             rounded[k]);
+                    rig_run(&r, name, steps[s], (RigOptions){1e-10, NULL});
+                }
                 snprintf(name, sizeof name, "%s_rows", block_info[t].name);
                 rig_run(&r, name, steps[s], (RigOptions){0, NULL});
             }
@@ -92,6 +98,7 @@ Test(matmul, every_packed_type)
 
 Test(matmul, every_type_float) { every_type("f32", 1e-10); }
 Test(matmul, every_type_integer) { every_type("q8a", 1e-10); }
+Test(matmul, every_type_int16) { every_type("q16a", 1e-10); }
 
 static const char *const cases[] = {
     /* gate and up in one part, with all kinds of operands */
@@ -131,6 +138,13 @@ static const char *const cases[] = {
     "func @f(%x: q8a[R,256], $w: q4_k[256,40], $v: f32[256,5]) {\n"
     "  %a = matmul %x, $w : f32[R,40]\n"
     "  %b = matmul %x, $v : f32[R,5]\n  ret %a, %b\n}\n",
+    /* int16: packed and plain matrices of one left side */
+    "func @f(%x: q16a[T,256], $w: q4_k/x8[256,40], $u: q2_k[256,40], "
+    "$v: f32[256,5]) {\n"
+    "  %a = matmul %x, $w : f32[T,40]\n"
+    "  %b = matmul %x, $u : f32[T,40]\n"
+    "  %c = mul %a, %b : f32[T,40]\n"
+    "  %d = matmul %x, $v : f32[T,5]\n  ret %c, %d\n}\n",
     "func @f(%x: f32[T,3,32], $w: q5_0[32,20]) {\n"
     "  %a = matmul %x, $w : f32[T,3,20]\n"
     "  %b = relu %a : f32[T,3,20]\n  ret %b\n}\n",

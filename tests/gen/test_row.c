@@ -228,35 +228,46 @@ Test(row, states_of_every_type)
         }
 }
 
-/* Rounding of activations: the very bytes, non-finite values included. */
+/* Rounding of activations: the very bytes, non-finite values included (a NaN
+ * may have any bits). */
+static void check_rounding(Rig *r, BlockType t, int n)
+{
+    static const float odd[] = {INFINITY, -INFINITY, NAN, 1e-44F, 0, -0.0F};
+    const int64_t each = block_info[t].bytes, codes = each - 4;
+    float x[64], d;
+    uint8_t want[136];
+    RigBuf got = rig_alloc((size_t)(2 * each));
+    void *arg[] = {x, got.p};
+    KernelCall call = {arg, 1, 1, 0, 1};
+    for (int i = 0; i < 64; i++)
+        x[i] = n % 7 == 6 ? 0 : rig_real() * (float)n;
+    x[n % 64] = n % 3 ? x[n % 64] : odd[n / 3 % 6];
+    rig_items(r, "f", &call);
+    block_quantize(t, x, 64, want);
+    for (int64_t i = 0; i < 2 * each; i += each) {
+        memcpy(&d, want + i + codes, 4);
+        cr_assert_arr_eq(got.p + i, want + i,
+                         (size_t)(isnan(d) ? codes : each));
+        memcpy(&d, got.p + i + codes, 4);
+        cr_assert(isnan(d) || !memcmp(&d, want + i + codes, 4));
+    }
+    rig_check_guards(&got, "quantize");
+    rig_buf_free(&got);
+}
+
 Test(row, quantize_is_exact)
 {
-    const char *text = "func @f(%x: f32[T,64]) {\n"
-                       "  %a = quantize %x : q8a[T,64]\n  ret %a\n}\n";
-    static const float odd[] = {INFINITY, -INFINITY, NAN, 1e-44F, 0, -0.0F};
-    for (int k = 0; k < 3; k++) {
-        Rig r = rig_new(cpus[k], text, 1);
-        for (int n = 0; n < 200; n++) {
-            float x[64];
-            uint8_t want[72];
-            RigBuf got = rig_alloc(72);
-            void *arg[] = {x, got.p};
-            KernelCall call = {arg, 1, 1, 0, 1};
-            for (int i = 0; i < 64; i++)
-                x[i] = n % 7 == 6 ? 0 : rig_real() * (float)n;
-            x[n % 64] = n % 3 ? x[n % 64] : odd[n / 3 % 6];
-            rig_items(&r, "f", &call);
-            block_quantize_q8a(x, 64, want);
-            for (int i = 0; i < 72; i += 36) { /* a NaN may have any bits */
-                float d;
-                memcpy(&d, want + i + 32, 4);
-                cr_assert_arr_eq(got.p + i, want + i, isnan(d) ? 32 : 36);
-                memcpy(&d, got.p + i + 32, 4);
-                cr_assert(isnan(d) || !memcmp(&d, want + i + 32, 4));
-            }
-            rig_check_guards(&got, "quantize");
-            rig_buf_free(&got);
-        }
+    static const BlockType types[] = {BT_q8a, BT_q16a};
+    for (int k = 0; k < 6; k++) {
+        char text[128];
+        BlockType t = types[k % 2];
+        snprintf(text, sizeof text,
+                 "func @f(%%x: f32[T,64]) {\n"
+                 "  %%a = quantize %%x : %s[T,64]\n  ret %%a\n}\n",
+                 block_info[t].name);
+        Rig r = rig_new(cpus[k / 2], text, 1);
+        for (int n = 0; n < 200; n++)
+            check_rounding(&r, t, n);
         rig_free(&r);
     }
 }
