@@ -63,11 +63,21 @@ static Err *sizes(const Options *o, const ModelInfo *m, int64_t outputs,
     return NULL;
 }
 
-static BlockType activations(const char *name)
+static bool is_host(const Machine *m)
+{
+    for (int i = 0; m && i < m->n_devices; i++)
+        if (strcmp(m->device[i].kind, "host") != 0)
+            return false;
+    return true;
+}
+
+static BlockType activations(const char *name, const Machine *m)
 {
     if (strcmp(name, "int8") == 0)
         return BT_q8a;
-    return strcmp(name, "int16") == 0 ? BT_q16a : BT_f32;
+    bool words = strcmp(name, "int16") == 0;
+    words = words || (strcmp(name, "auto") == 0 && is_host(m));
+    return words ? BT_q16a : BT_f32;
 }
 
 static FusePreset preset(const char *name)
@@ -88,7 +98,7 @@ Err *request_make(Arena *a, const Options *o, const ModelInfo *model,
     TRY(kv_types(a, o->kv, s));
     TRY(set_list(a, &o->set, s));
     TRY(sizes(o, model, outputs, s));
-    s->activations = activations(o->activations);
+    s->activations = activations(o->activations, machine);
     s->fuse = preset(o->fuse);
     s->place = o->place;
     s->pipeline = strcmp(o->pipeline, "on") == 0;

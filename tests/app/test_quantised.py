@@ -3,7 +3,8 @@
 arithmetic on their decoded weights. Float activations are equal but for
 rounding. Int8 activations differ by what eight bits cost: in this model an
 expert chosen by a hair changes what follows, so a few likeliest tokens change
-far from a tie, with any engine that rounds so. The limits are llama.cpp's own
+far from a tie, with any engine that rounds so. Sixteen bits, the default on a
+CPU, change none. The limits of int8 are llama.cpp's own
 figures on the same files and tokens (version of llama-cpp-python 0.3.36, CPU,
 float32 keys and values), with room for chance: a few positions make up most of
 the mean, and merely summing in another order (--cpu, --batch) moves it by a
@@ -34,6 +35,10 @@ def check_file(variant, *options):
         rounded = ref.evaluate(ref.model(variant), ids, "--activations=int8", "--kv=f32", *options)
         divergence.append(ref.kl(exact, rounded))
         turned.append(ref.flips(exact, rounded))
+        words = ref.evaluate(ref.model(variant), ids, "--activations=int16", "--kv=f32", *options)
+        ref.check(f"{name} int16: mean KL (nats)", ref.kl(exact, words).mean(), 1e-4)
+        ref.check(f"{name} int16: tokens that differ where no near tie was",
+                  (ref.flips(exact, words) > NEAR_TIE).sum(), 0)
         positions += len(ids)
     mean_kl, far = np.concatenate(divergence).mean(), np.concatenate(turned)
     limit_kl, limit_far = LLAMA_CPP[variant]
