@@ -19,6 +19,8 @@ typedef struct {
     void *scratch_block;
     char *scratch; /* of the threads, one after the other */
     int64_t scratch_each;
+    void *shared_block;
+    char *shared; /* of the threads together */
 } HostDevice;
 
 static HostDevice *host(Device *d) { return (HostDevice *)d; }
@@ -53,10 +55,11 @@ static void host_close(Device *d)
     for (int r = 0; r < REGION_COUNT; r++)
         free(h->block[r]);
     free(h->scratch_block);
+    free(h->shared_block);
     free(h);
 }
 
-static bool allocate(HostDevice *h, const PlanDevice *d)
+static bool allocate(HostDevice *h, const PlanDevice *d, int64_t shared)
 {
     const int64_t bytes[REGION_COUNT] = {[REGION_WEIGHTS] = d->weights,
                                          [REGION_STATES] = d->states,
@@ -65,10 +68,11 @@ static bool allocate(HostDevice *h, const PlanDevice *d)
         if (!get_zeroed(bytes[r], &h->block[r], &h->region[r]))
             return false;
     return get_zeroed(h->scratch_each * pool_threads(h->pool),
-                      &h->scratch_block, &h->scratch);
+                      &h->scratch_block, &h->scratch) &&
+           get_zeroed(shared, &h->shared_block, &h->shared);
 }
 
-static Err *host_open(const PlanDevice *d, Pool *pool, int64_t thread_scratch,
+static Err *host_open(const PlanDevice *d, Pool *pool, KernelRoom room,
                       Device **out)
 {
     HostDevice *h = calloc(1, sizeof *h);
@@ -76,8 +80,8 @@ static Err *host_open(const PlanDevice *d, Pool *pool, int64_t thread_scratch,
         abort();
     h->base = (Device){&device_host, d};
     h->pool = pool;
-    h->scratch_each = (thread_scratch + PLAN_ALIGN - 1) & -PLAN_ALIGN;
-    if (!allocate(h, d)) {
+    h->scratch_each = (room.scratch + PLAN_ALIGN - 1) & -PLAN_ALIGN;
+    if (!allocate(h, d, room.shared)) {
         host_close(&h->base);
         return err_new(ERR_LIMIT, "%s: cannot get %" PRId64 " bytes of memory",
                        d->name, d->weights + d->states + d->scratch);
@@ -117,7 +121,10 @@ static void run_items(void *ctx, int64_t begin, int64_t end, int thread)
 
 static Err *host_launch(Device *d, const Launch *l)
 {
-    Job j = {host(d), l};
+    KernelCall call = *l->call;
+    Launch with_shared = {&call, l->fn, l->items};
+    Job j = {host(d), &with_shared};
+    call.shared = host(d)->shared;
     pool_run(host(d)->pool, run_items, &j, l->items);
     return NULL;
 }

@@ -16,14 +16,14 @@ static Err *check_capacity(const PlanDevice *d)
                    d->name, need, need - d->capacity);
 }
 
-Err *device_open(const PlanDevice *d, Pool *pool, int64_t thread_scratch,
+Err *device_open(const PlanDevice *d, Pool *pool, KernelRoom room,
                  Device **out)
 {
     *out = NULL;
     TRY(check_capacity(d));
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (strcmp(kinds[i]->kind, d->kind) == 0)
-            return kinds[i]->open(d, pool, thread_scratch, out);
+            return kinds[i]->open(d, pool, room, out);
     return err_new(ERR_LIMIT, "%s: this build has no devices of kind '%s'",
                    d->name, d->kind);
 }

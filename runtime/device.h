@@ -26,16 +26,23 @@ typedef struct Device Device;
 
 /* One kernel, ready to run on T, R, C of the call. */
 typedef struct {
-    const KernelCall *call; /* arg: addresses of this device */
+    const KernelCall *call; /* arg: addresses of this device; shared is set by
+                               the device */
     KernelFn *fn;
     int64_t items;
 } Launch;
+
+/* What the kernels that will run want besides their arguments (KernelInfo). */
+typedef struct {
+    int64_t scratch; /* bytes for each thread */
+    int64_t shared;  /* bytes */
+} KernelRoom;
 
 /* What a kind of device can do. */
 typedef struct {
     const char *kind; /* PlanDevice.kind */
     /* Allocates the regions; states and scratch begin as zeros. */
-    Err *(*open)(const PlanDevice *d, Pool *pool, int64_t thread_scratch,
+    Err *(*open)(const PlanDevice *d, Pool *pool, KernelRoom room,
                  Device **out);
     void (*close)(Device *d);
     /* A byte's address as kernels take it. */
@@ -58,7 +65,7 @@ struct Device {
 
 /* Finds the kind and opens; refuses a device whose regions do not fit into
  * its capacity (0: unlimited) without the reserve.  d must outlive it. */
-Err *device_open(const PlanDevice *d, Pool *pool, int64_t thread_scratch,
+Err *device_open(const PlanDevice *d, Pool *pool, KernelRoom room,
                  Device **out) MUST_USE;
 void device_close(Device *d); /* NULL is fine */
 

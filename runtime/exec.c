@@ -350,7 +350,7 @@ static Err *open_devices(Exec *x, const ExecSpec *spec)
     const Plan *p = spec->plan;
     for (int i = 0; i < p->n_devices; i++)
         TRY(device_open(&p->device[i], spec->pool,
-                        kernel_set_scratch(spec->kernels), &x->device[i]));
+                        kernel_set_room(spec->kernels), &x->device[i]));
     return weights_load(spec, x->device);
 }
 

@@ -25,7 +25,7 @@ struct KernelSet {
     Group group[MAX_GROUPS];
     int *group_of; /* by kernel */
     Kernel *kernel;
-    int64_t scratch;
+    KernelRoom room;
     KernelStats stats;
 };
 
@@ -142,7 +142,8 @@ static Err *check_info(const char *name, const KernelInfo *info)
 {
     if (info->items_k < 0 || info->items_sym < 0 ||
         info->items_sym >= SYM_COUNT || info->scratch < 0 ||
-        info->scratch > max_scratch)
+        info->scratch > max_scratch || info->shared < 0 ||
+        info->shared > max_scratch)
         return err_new(ERR_DEVICE, "kernel '%s' describes itself wrongly",
                        name);
     return NULL;
@@ -164,8 +165,10 @@ static Err *resolve(KernelSet *s, int i)
      * their representations agree. */
     memcpy(&s->kernel[i].fn, &fn, sizeof fn);
     s->kernel[i].info = *info;
-    if (info->scratch > s->scratch)
-        s->scratch = info->scratch;
+    if (info->scratch > s->room.scratch)
+        s->room.scratch = info->scratch;
+    if (info->shared > s->room.shared)
+        s->room.shared = info->shared;
     return NULL;
 }
 
@@ -235,6 +238,6 @@ const Kernel *kernel_set_get(const KernelSet *s, int i)
     return &s->kernel[i];
 }
 
-int64_t kernel_set_scratch(const KernelSet *s) { return s->scratch; }
+KernelRoom kernel_set_room(const KernelSet *s) { return s->room; }
 
 KernelStats kernel_set_stats(const KernelSet *s) { return s->stats; }

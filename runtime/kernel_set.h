@@ -6,6 +6,7 @@
 #ifndef RUNTIME_KERNEL_SET_H
 #define RUNTIME_KERNEL_SET_H
 
+#include "runtime/device.h"
 #include "runtime/host_provider.h"
 #include "runtime/module_cache.h"
 #include "runtime/plan.h"
@@ -33,8 +34,8 @@ void kernel_set_free(KernelSet *s); /* NULL is fine */
 
 /* kernel i of the plan */
 const Kernel *kernel_set_get(const KernelSet *s, int i);
-/* The most scratch bytes that any of them wants for a thread. */
-int64_t kernel_set_scratch(const KernelSet *s);
+/* The most that any of them wants. */
+KernelRoom kernel_set_room(const KernelSet *s);
 KernelStats kernel_set_stats(const KernelSet *s);
 
 #endif

@@ -336,14 +336,14 @@ static Block block_new(Emit *e, Rows *r, Ref n, int heads)
     return b;
 }
 
-/* Items are tokens by heads; there are fewer units, and unit u belongs to who
- * has item u * items / units. */
+/* There are fewer units than items: unit u belongs to who has item
+ * u * items / units. */
 void attention_block(Emit *e, Rows *r, Ref n, int heads)
 {
     Ir *ir = e->ir;
     Block b = block_new(e, r, n, heads);
     int64_t each = e->g->node[n].type.dim[1].k / heads;
-    LLVMValueRef items = l_muli(ir, e->tokens, each), units, from, to;
+    LLVMValueRef items = emit_dim(e, e->items), units, from, to;
     units = l_addi(ir, e->tokens, b.tokens - 1);
     units = l_muli(ir, l_div(ir, units, l_int(ir, b.tokens)), each);
     /* the first u with u * items / units >= begin */

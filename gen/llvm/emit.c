@@ -18,6 +18,13 @@ LLVMValueRef emit_scratch(Emit *e, int64_t bytes)
     return p;
 }
 
+LLVMValueRef emit_shared(Emit *e, int64_t bytes)
+{
+    LLVMValueRef p = l_at(e->ir, e->shared, e->shared_used);
+    e->shared_used += (bytes + 63) / 64 * 64;
+    return p;
+}
+
 LLVMValueRef emit_dim(Emit *e, Dim d)
 {
     Ir *ir = e->ir;
@@ -56,6 +63,7 @@ static void load_arguments(Emit *e)
     e->tokens = call_field(e, ir->i64, offsetof(KernelCall, tokens), "T");
     e->outputs = call_field(e, ir->i64, offsetof(KernelCall, outputs), "R");
     e->past = call_field(e, ir->i64, offsetof(KernelCall, past), "past");
+    e->shared = call_field(e, ir->ptr, offsetof(KernelCall, shared), "shared");
     e->arg = ARENA_ARRAY(ir->arena, LLVMValueRef, n + 1);
     for (int i = 0; i < n; i++) {
         int k = i - (int)g->n_params;
@@ -82,18 +90,18 @@ static IrPlace begin_function(Emit *e)
     return back;
 }
 
-_Static_assert(sizeof(KernelInfo) == 3 * sizeof(int64_t), "as emitted");
+_Static_assert(sizeof(KernelInfo) == 4 * sizeof(int64_t), "as emitted");
 
 static void emit_info(const Emit *e)
 {
     const Ir *ir = e->ir;
     char name[160];
-    int64_t v[] = {e->items.k, e->items.sym, e->scratch_used};
-    LLVMValueRef field[3];
-    for (int i = 0; i < 3; i++)
+    int64_t v[] = {e->items.k, e->items.sym, e->scratch_used, e->shared_used};
+    LLVMValueRef field[4];
+    for (int i = 0; i < 4; i++)
         field[i] = l_int(ir, v[i]);
     snprintf(name, sizeof name, "%s.info", e->g->name);
-    LLVMValueRef c = LLVMConstArray2(ir->i64, field, 3);
+    LLVMValueRef c = LLVMConstArray2(ir->i64, field, 4);
     LLVMValueRef g = LLVMAddGlobal(ir->mod, l_type(c), name);
     LLVMSetInitializer(g, c);
     LLVMSetGlobalConstant(g, true);

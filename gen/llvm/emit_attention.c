@@ -4,7 +4,8 @@
  * every key and value row they load; many tokens go by attention_block.c.  Keys are taken KEYS at a time with the
  * running maximum m and sum s of the softmax: when m grows, what was summed so
  * far shrinks by e^(old m - m).  Rows of a block type are decoded into scratch
- * first. */
+ * first.  Many keys are cut into parts, an item each; who finishes last adds up
+ * what the parts left in shared memory. */
 #include <math.h>
 
 #include "gen/llvm/attention.h"
@@ -12,6 +13,9 @@
 #include "gen/llvm/vecmath.h"
 
 enum { HEADS = 4, KEYS = 32, TOGETHER = 4, LINE = 64 };
+/* Into how many parts the keys of a token may be cut, the least worth a part,
+ * and where o lies in what a part leaves. */
+enum { PARTS = 8, PART_KEYS = 256, LEFT_O = 16 };
 
 /* A state's rows, decoded a tile at a time if they are blocks. */
 typedef struct {
@@ -36,6 +40,7 @@ typedef struct {
     LLVMValueRef key, keys; /* row being read; row 0 of the tile */
     int together;           /* values at once, and their weights */
     LLVMValueRef weight[HEADS][TOGETHER];
+    LLVMValueRef left, done; /* shared: what parts leave, how many have */
 } Attention;
 
 static int heads_together(int64_t per_group)
@@ -271,19 +276,104 @@ static void divide_by_sums(Attention *a)
     }
 }
 
-static void attend(Attention *a, LLVMValueRef rows)
+/* o, m, s over keys [from, to). */
+static void attend(Attention *a, LLVMValueRef from, LLVMValueRef to)
 {
     Ir *ir = a->ir;
     start_sums(a);
-    Loop l = l_for(ir, "keys", l_int(ir, 0), rows, KEYS);
+    Loop l = l_for(ir, "keys", from, to, KEYS);
     a->first = l.i;
-    a->n = l_min(ir, l_sub(ir, rows, l.i), l_int(ir, KEYS));
+    a->n = l_min(ir, l_sub(ir, to, l.i), l_int(ir, KEYS));
     scores(a);
     for (int h = 0; h < a->heads; h++)
         weights(a, h);
     values(a);
     l_end(ir, &l);
-    divide_by_sums(a);
+}
+
+/* ---- several threads for the keys of one token ---- */
+
+/* What part `part` of a unit left: for each head m, s and o. */
+static LLVMValueRef left_at(const Attention *a, LLVMValueRef slot,
+                            LLVMValueRef part, int h)
+{
+    Ir *ir = a->ir;
+    LLVMValueRef i = l_add(ir, l_muli(ir, slot, PARTS), part);
+    i = l_addi(ir, l_muli(ir, i, a->heads), h);
+    return l_index(ir, a->left, i, (LEFT_O + a->d) * 4);
+}
+
+static void leave(const Attention *a, LLVMValueRef slot, LLVMValueRef part)
+{
+    Ir *ir = a->ir;
+    for (int h = 0; h < a->heads; h++) {
+        LLVMValueRef to = left_at(a, slot, part, h);
+        l_store(ir, l_load(ir, ir->f32, a->m[h]), to);
+        l_store(ir, l_load(ir, ir->f32, a->s[h]), l_at(ir, to, 4));
+        l_copy(ir, l_at(ir, to, 4 * LEFT_O), head_at(a, a->o, h, l_int(ir, 0)),
+               l_int(ir, a->d * 4));
+    }
+}
+
+typedef struct {
+    LLVMValueRef to, from, factor;
+} Add;
+
+static void add_lanes(Ir *ir, void *ctx, LLVMValueRef i, int lanes)
+{
+    const Add *c = ctx;
+    LLVMValueRef at = l_index(ir, c->to, i, 4), v = l_f32_at(ir, c->from, i, lanes);
+    v = l_fma(ir, v, l_splat(ir, c->factor, lanes),
+              l_load(ir, l_vec(ir->f32, lanes), at));
+    l_store(ir, v, at);
+}
+
+/* Adds what one part left of one head to o and s; m is the largest of all. */
+static void add_left(Attention *a, LLVMValueRef from, int h)
+{
+    Ir *ir = a->ir;
+    LLVMValueRef m = l_load(ir, ir->f32, a->m[h]), s;
+    Add c = {head_at(a, a->o, h, l_int(ir, 0)), l_at(ir, from, 4 * LEFT_O), NULL};
+    c.factor = vec_exp(ir, l_fsub(ir, l_load(ir, ir->f32, from), m));
+    s = l_load(ir, ir->f32, l_at(ir, from, 4));
+    s = l_fma(ir, s, c.factor, l_load(ir, ir->f32, a->s[h]));
+    l_store(ir, s, a->s[h]);
+    l_lanes_for(ir, a->d, ir->lanes, add_lanes, &c);
+}
+
+/* All parts in order, so that the sum does not depend on who was last. */
+static void gather(Attention *a, LLVMValueRef slot, LLVMValueRef parts)
+{
+    Ir *ir = a->ir;
+    start_sums(a);
+    Loop l = l_for(ir, "most", l_int(ir, 0), parts, 1);
+    for (int h = 0; h < a->heads; h++) {
+        LLVMValueRef m = l_load(ir, ir->f32, left_at(a, slot, l.i, h));
+        m = l_fmax(ir, m, l_load(ir, ir->f32, a->m[h]));
+        l_store(ir, m, a->m[h]);
+    }
+    l_end(ir, &l);
+    l = l_for(ir, "gather", l_int(ir, 0), parts, 1);
+    for (int h = 0; h < a->heads; h++)
+        add_left(a, left_at(a, slot, l.i, h), h);
+    l_end(ir, &l);
+}
+
+/* Counts the parts of a unit that are done; true for the last, which sets the
+ * counter back. */
+static LLVMValueRef is_last(const Attention *a, LLVMValueRef slot,
+                            LLVMValueRef parts)
+{
+    Ir *ir = a->ir;
+    LLVMValueRef at = l_index(ir, a->done, slot, 64), n, last;
+    n = LLVMBuildAtomicRMW(ir->b, LLVMAtomicRMWBinOpAdd, at, l_int(ir, 1),
+                           LLVMAtomicOrderingAcquireRelease, false);
+    last = l_icmp(ir, LLVMIntEQ, l_addi(ir, n, 1), parts);
+    Branch br = l_if(ir, "reset", last);
+    l_store(ir, l_int(ir, 0), at);
+    l_else(ir, &br);
+    l_endif(ir, &br);
+    return last;
 }
 
 static Attention attention_new(Emit *e, Ref n)
@@ -300,15 +390,52 @@ static Attention attention_new(Emit *e, Ref n)
     return a;
 }
 
-/* A token at a time. */
-static void attend_items(Attention *a, Rows *r, Ref n)
+static void finish(Attention *a, Rows *r, Ref n)
+{
+    divide_by_sums(a);
+    rows_given(r, n, a->o);
+    rows_run(r);
+}
+
+/* Part `part` of the keys of a unit, which has `slot` in shared memory. */
+static void attend_part(Attention *a, Rows *r, Ref n, LLVMValueRef slot,
+                        LLVMValueRef part)
+{
+    Ir *ir = a->ir;
+    LLVMValueRef keys = l_addi(ir, l_add(ir, a->e->past, r->row), 1), each, to;
+    LLVMValueRef parts, from;
+    each = l_div(ir, l_addi(ir, keys, PARTS - 1), l_int(ir, PARTS));
+    each = l_max(ir, l_andi(ir, l_addi(ir, each, KEYS - 1), -KEYS),
+                 l_int(ir, PART_KEYS));
+    parts = l_div(ir, l_sub(ir, l_add(ir, keys, each), l_int(ir, 1)), each);
+    from = l_mul(ir, part, each);
+    to = l_min(ir, l_add(ir, from, each), keys);
+    Branch br = l_if(ir, "part", l_icmp(ir, LLVMIntSLT, part, parts));
+    attend(a, from, to);
+    Branch one = l_if(ir, "one", l_icmp(ir, LLVMIntEQ, parts, l_int(ir, 1)));
+    finish(a, r, n);
+    l_else(ir, &one);
+    leave(a, slot, part);
+    Branch last = l_if(ir, "last", is_last(a, slot, parts));
+    gather(a, slot, parts);
+    finish(a, r, n);
+    l_else(ir, &last);
+    l_endif(ir, &last);
+    l_endif(ir, &one);
+    l_else(ir, &br);
+    l_endif(ir, &br);
+}
+
+/* A token at a time: a unit is a token and some heads, and has `parts` items. */
+static void attend_items(Attention *a, Rows *r, Ref n, int parts)
 {
     Emit *e = a->e;
     Ir *ir = a->ir;
     int64_t units = a->H / a->heads;
     Loop l = l_for(ir, "item", e->begin, e->end, 1);
-    LLVMValueRef unit = l_rem(ir, l.i, l_int(ir, units)), head, group;
-    r->row = l_div(ir, l.i, l_int(ir, units));
+    LLVMValueRef slot = l_div(ir, l.i, l_int(ir, parts)), unit, head, group;
+    unit = l_rem(ir, slot, l_int(ir, units));
+    r->row = l_div(ir, slot, l_int(ir, units));
     head = l_muli(ir, unit, a->heads);
     group = l_div(ir, head, l_int(ir, a->H / a->G));
     r->first = l_muli(ir, head, a->d);
@@ -316,9 +443,12 @@ static void attend_items(Attention *a, Rows *r, Ref n)
     a->k = state_rows(a, 1, group);
     a->v = state_rows(a, 2, group);
     a->q = l_index(ir, rows_at(r, &q), layout_offset(ir, &q.lay, r->first), 4);
-    attend(a, l_addi(ir, l_add(ir, e->past, r->row), 1));
-    rows_given(r, n, a->o);
-    rows_run(r);
+    if (parts > 1) {
+        attend_part(a, r, n, slot, l_rem(ir, l.i, l_int(ir, parts)));
+    } else {
+        attend(a, l_int(ir, 0), l_addi(ir, l_add(ir, e->past, r->row), 1));
+        finish(a, r, n);
+    }
     l_end(ir, &l);
 }
 
@@ -336,15 +466,20 @@ void emit_attention_class(Emit *e)
     Ref n = emit_find(e, KIND_ATTENTION);
     Attention a = attention_new(e, n);
     Rows r = rows_after(&a, n), blocks = rows_after(&a, n);
-    e->items = (Dim){a.H / a.heads, SYM_T};
+    int64_t units = a.H / a.heads;
+    e->items = (Dim){units, SYM_T};
     if (!attention_blocks(a.node)) {
-        attend_items(&a, &r, n);
+        attend_items(&a, &r, n, 1);
         return;
     }
+    e->items = (Dim){units * PARTS, SYM_T};
+    units *= ATTENTION_MANY - 1; /* at most, where parts are left */
+    a.left = emit_shared(e, units * PARTS * a.heads * (LEFT_O + a.d) * 4);
+    a.done = emit_shared(e, units * 64);
     LLVMValueRef many = l_int(ir, ATTENTION_MANY);
     Branch br = l_if(ir, "many", l_icmp(ir, LLVMIntSGE, e->tokens, many));
     attention_block(e, &blocks, n, a.heads);
     l_else(ir, &br);
-    attend_items(&a, &r, n);
+    attend_items(&a, &r, n, PARTS);
     l_endif(ir, &br);
 }

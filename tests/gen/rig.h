@@ -328,6 +328,10 @@ static inline void rig_items(const Rig *r, const char *name,
         dim_value(d, call->tokens, call->outputs, call->past + call->tokens);
     cr_assert(info->scratch % 64 == 0); /* so it starts aligned */
     RigBuf scratch = rig_alloc((size_t)info->scratch);
+    RigBuf shared = rig_alloc((size_t)info->shared);
+    KernelCall with_shared = *call;
+    with_shared.shared = memset(shared.p, 0, (size_t)info->shared);
+    call = &with_shared;
     int64_t cut[5] = {0, n, rig_below(n + 1), rig_below(n + 1), n};
     for (int i = 0; i < 5; i++)
         for (int j = i + 1; j < 5; j++)
@@ -342,7 +346,9 @@ static inline void rig_items(const Rig *r, const char *name,
         fn(call, cut[piece], cut[piece + 1], scratch.p);
     }
     rig_check_guards(&scratch, name);
+    rig_check_guards(&shared, name);
     rig_buf_free(&scratch);
+    rig_buf_free(&shared);
 }
 
 /* Normalised mean square error; also the worst element against its row. */

@@ -274,7 +274,9 @@ Test(module_cache, unloadable_entries_are_compiled_again)
     buf_puts(&text, "module kernels\n");
     for (int i = 0; i < t.plan->n_kernels; i++)
         buf_printf(&text, "%s\n", t.plan->kernel[i].text);
-    const char *part[] = {"host provider 1", p->version, p->native_cpu(),
+    char abi[32];
+    snprintf(abi, sizeof abi, "host provider %d", HOST_PROVIDER_ABI);
+    const char *part[] = {abi, p->version, p->native_cpu(),
                           text.data};
     CacheKey k = cache_key(part, 4);
     cr_assert(cache_get(t.cache, &k, &object), "not the kernel set's key");
