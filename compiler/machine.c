@@ -47,7 +47,7 @@ Machine *machine_uniform(Arena *a, const char *kind, int n, int64_t capacity)
 
 /* ---- the text ---- */
 
-typedef enum { UNIT_BYTES, UNIT_RATE, UNIT_TIME } Measure;
+typedef enum { UNIT_BYTES, UNIT_RATE, UNIT_COMPUTE, UNIT_TIME } Measure;
 
 typedef struct {
     const char *word;
@@ -61,9 +61,11 @@ static const Unit units[] = {
     {"KiB", UNIT_BYTES, 1024.},
     {"B", UNIT_BYTES, 1},
     {"GB/s", UNIT_RATE, 1e9},
+    {"TFLOP/s", UNIT_COMPUTE, 1e12},
     {"us", UNIT_TIME, 1e-6},
 };
-static const char *const measure_units[] = {"GiB, MiB, KiB or B", "GB/s", "us"};
+static const char *const measure_units[] = {"GiB, MiB, KiB or B", "GB/s",
+                                            "TFLOP/s", "us"};
 
 /* Reads "24 GiB"; *line moves behind it. */
 static Err *quantity(const char **line, Measure m, double *out)
@@ -119,25 +121,50 @@ static Err *read_link(MachineReader *r, const char *rest)
     return line_end(rest);
 }
 
+typedef enum { MEMORY, RESERVE, BANDWIDTH, COMPUTE, PROPERTIES } Property;
+static const struct {
+    const char *word;
+    Measure measure;
+} properties[PROPERTIES] = {[MEMORY] = {"memory", UNIT_BYTES},
+                            [RESERVE] = {"reserve", UNIT_BYTES},
+                            [BANDWIDTH] = {"bandwidth", UNIT_RATE},
+                            [COMPUTE] = {"compute", UNIT_COMPUTE}};
+
+static void set_property(PlanDevice *d, Property p, double v)
+{
+    switch (p) {
+    case MEMORY:
+        d->capacity = (int64_t)v;
+        break;
+    case RESERVE:
+        d->reserve = (int64_t)v;
+        break;
+    case BANDWIDTH:
+        d->bandwidth = v;
+        break;
+    case COMPUTE:
+        d->compute = v;
+        break;
+    case PROPERTIES:
+        break;
+    }
+}
+
 static Err *read_property(MachineReader *r, const char *word, const char *rest)
 {
-    bool is_rate = strcmp(word, "bandwidth") == 0;
-    bool is_memory = strcmp(word, "memory") == 0;
+    Property p = 0;
     double v;
-    if (!is_rate && !is_memory && strcmp(word, "reserve") != 0)
+    while (p < PROPERTIES && strcmp(properties[p].word, word) != 0)
+        p++;
+    if (p == PROPERTIES)
         return err_new(ERR_INPUT, "unknown word '%s' (device, memory, reserve, "
-                                  "bandwidth, link)",
+                                  "bandwidth, compute, link)",
                        word);
     if (r->m->n_devices == 0)
         return err_new(ERR_INPUT, "%s stands before any device", word);
-    TRY(quantity(&rest, is_rate ? UNIT_RATE : UNIT_BYTES, &v));
-    for (int i = r->group; i < r->m->n_devices; i++) {
-        PlanDevice *d = &r->m->device[i];
-        if (is_rate)
-            d->bandwidth = v;
-        else
-            *(is_memory ? &d->capacity : &d->reserve) = (int64_t)v;
-    }
+    TRY(quantity(&rest, properties[p].measure, &v));
+    for (int i = r->group; i < r->m->n_devices; i++)
+        set_property(&r->m->device[i], p, v);
     return line_end(rest);
 }
 

@@ -5,9 +5,10 @@
  *       memory    24 GiB       # what the card says it has
  *       reserve   512 MiB      # driver and context
  *       bandwidth 936 GB/s     # nominal; the cost model's bound
+ *       compute   71 TFLOP/s   # the same, of the products that prefill does
  *     link 12.5 GB/s 10 us     # between any two devices
  *
- * Units: GiB MiB KiB B, GB/s, us.  One `device` line opens a group of equal
+ * Units: GiB MiB KiB B, GB/s, TFLOP/s, us.  One `device` line opens a group of equal
  * devices. */
 #ifndef COMPILER_MACHINE_H
 #define COMPILER_MACHINE_H

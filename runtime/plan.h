@@ -58,7 +58,8 @@ typedef struct {
     const char *kind;    /* "host", "cuda" */
     int64_t capacity;    /* bytes the machine says it has */
     int64_t reserve;     /* bytes kept for driver and system */
-    double bandwidth;    /* bytes per second, for the cost model */
+    double bandwidth;    /* bytes per second, for the cost model; 0: unknown */
+    double compute;      /* operations per second, likewise */
     int64_t weights, states, scratch; /* region sizes in bytes */
 } PlanDevice;
 

@@ -290,6 +290,8 @@ static Err *device_line(Reader *r)
     TRY(field(r, "reserve", &d->reserve));
     TRY(expect(r, "bandwidth"));
     TRY(real(r, &d->bandwidth));
+    if (accept(r, "compute"))
+        TRY(real(r, &d->compute));
     TRY(field(r, "weights", &d->weights));
     TRY(field(r, "states", &d->states));
     return field(r, "scratch", &d->scratch);

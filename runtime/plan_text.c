@@ -21,7 +21,8 @@
  *     stage d1
  *
  * One thing a line; d, w, s, b and k count from 0 in order.  '#' starts a
- * comment line.  The lines of a kernel's text follow it behind "| ".  A buffer
+ * comment line.  The lines of a kernel's text follow it behind "| ".  A device
+ * whose speed is known says "compute 7.1e+13" behind its bandwidth.  A buffer
  * with slots says so behind its shape: "b2 "x" f32 [T, 256] slots 2 d1 at ..".
  * A `stage` line opens a stage, to which the steps below it belong; a program
  * has none or begins its steps with one. */
@@ -60,10 +61,12 @@ static void print_device(FILE *f, int i, const PlanDevice *d)
     fputc(' ', f);
     print_string(f, d->kind);
     fprintf(f,
-            " capacity %" PRId64 " reserve %" PRId64 " bandwidth %.17g"
-            " weights %" PRId64 " states %" PRId64 " scratch %" PRId64 "\n",
-            d->capacity, d->reserve, d->bandwidth, d->weights, d->states,
-            d->scratch);
+            " capacity %" PRId64 " reserve %" PRId64 " bandwidth %.17g",
+            d->capacity, d->reserve, d->bandwidth);
+    if (d->compute != 0)
+        fprintf(f, " compute %.17g", d->compute);
+    fprintf(f, " weights %" PRId64 " states %" PRId64 " scratch %" PRId64 "\n",
+            d->weights, d->states, d->scratch);
 }
 
 static void print_weight(FILE *f, int i, const PlanWeight *w)

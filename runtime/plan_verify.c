@@ -77,6 +77,7 @@ static Err *check_device(const PlanDevice *d)
         return err_new(ERR_INPUT, "plan: a device has no name");
     if (d->capacity < 0 || d->reserve < 0 || d->weights < 0 || d->states < 0 ||
         d->scratch < 0 || !isfinite(d->bandwidth) || d->bandwidth < 0 ||
+        !isfinite(d->compute) || d->compute < 0 ||
         __builtin_add_overflow(sum, d->states, &sum) ||
         __builtin_add_overflow(sum, d->scratch, &sum) ||
         __builtin_add_overflow(sum, d->reserve, &sum))

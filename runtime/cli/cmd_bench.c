@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "runtime/cli/bandwidth.h"
 #include "runtime/cli/bench.h"
+#include "runtime/cli/flight.h"
 #include "runtime/cli/load.h"
 #include "runtime/cli/print.h"
 #include "runtime/cli/profile.h"
@@ -24,10 +25,12 @@ typedef struct {
     int64_t depth, n;
     Samples seconds, rate; /* of the whole; tokens per second */
     Profile *profile;      /* NULL without --profile */
+    Flight flight;
 } Measure;
 
 typedef struct {
     const Options *o;
+    Arena *arena;
     Loaded model;
     int program;
     int32_t *ids;
@@ -88,6 +91,30 @@ static Err *fill(Bench *b, int64_t depth)
     return session_mark(b->model.session);
 }
 
+static PredictSpec prediction(const Bench *b, const Measure *m)
+{
+    const Plan *p = b->model.plan;
+    const PlanProgram *q = &p->program[b->program];
+    int threads = pool_threads(b->model.pool);
+    return (PredictSpec){.plan = p,
+                         .program = q,
+                         .map = &b->map,
+                         .past = m->depth,
+                         .tokens = m->n,
+                         .lanes = threads < q->n_stages ? threads
+                                                        : q->n_stages};
+}
+
+static void count(Bench *b, Measure *m, double seconds)
+{
+    samples_add(&m->seconds, seconds);
+    samples_add(&m->rate, (double)m->n / seconds);
+    if (!b->model.plan || m->profile || m->decode)
+        return;
+    PredictSpec spec = prediction(b, m);
+    flight_add(&m->flight, b->arena, b->model.executor, b->program, &spec);
+}
+
 static Err *run(Bench *b, Measure *m, bool counts)
 {
     int64_t step = m->decode ? 1 : m->n;
@@ -99,10 +126,8 @@ static Err *run(Bench *b, Measure *m, bool counts)
         seconds += one;
     }
     profile_use(b->model.executor, NULL);
-    if (counts) {
-        samples_add(&m->seconds, seconds);
-        samples_add(&m->rate, (double)m->n / seconds);
-    }
+    if (counts)
+        count(b, m, seconds);
     return NULL;
 }
 
@@ -196,6 +221,7 @@ static void report_measure(Bench *b, Measure *m, Report *r)
     else if (!m->decode)
         report_samples(r, "first_token_s", "  time to first token", &m->seconds,
                        "s");
+    flight_report(&m->flight, r);
     if (m->profile)
         profile_report(m->profile, r, b->read_bandwidth);
     report_item_end(r);
@@ -225,6 +251,18 @@ static void report(Bench *b)
         report_measure(b, &b->measure[i], &r);
     report_list_end(&r);
     report_end(&r);
+}
+
+/* The first prompt that is measured. */
+static Err *draw(Bench *b)
+{
+    const Measure *m = b->measure;
+    if (!b->o->svg)
+        return NULL;
+    if (!b->model.plan || m->decode)
+        return err_new(ERR_USAGE, "--svg draws how devices read a prompt");
+    PredictSpec spec = prediction(b, m);
+    return flight_draw(&m->flight, b->arena, &spec, b->o->svg);
 }
 
 /* ---- preparing */
@@ -303,12 +341,14 @@ Err *cmd_bench(const Options *o)
     if (o->startup)
         return bench_startup(o);
     Arena *a = arena_new();
-    Bench b = {.o = o};
+    Bench b = {.o = o, .arena = a};
     Err *e = start(&b, a);
     if (!e)
         e = measure_all(&b);
     if (!e)
         report(&b);
+    if (!e)
+        e = draw(&b);
     for (int i = 0; i < b.n_measures; i++)
         profile_free(b.measure[i].profile);
     load_close(&b.model);

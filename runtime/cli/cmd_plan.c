@@ -5,6 +5,7 @@
 
 #include "compiler/schedule.h"
 #include "runtime/cli/options.h"
+#include "runtime/cli/plan_schedule.h"
 #include "runtime/cli/request.h"
 #include "runtime/gguf.h"
 
@@ -53,20 +54,43 @@ static void add_states(Table *t)
     }
 }
 
+/* Of scratch, what arrives for a chunk while the one before is worked on; the
+ * programs share the region, so the one with most counts. */
+static void add_in_flight(const Plan *p, Row *r)
+{
+    for (int i = 0; i < p->n_programs; i++) {
+        const PlanProgram *q = &p->program[i];
+        int64_t bytes[MAX_DEVICES] = {0};
+        for (int k = 0; k < q->n_steps; k++) {
+            const PlanBuffer *b =
+                q->step[k].kind == STEP_COPY && q->n_stages
+                    ? &p->buffer[q->step[k].arg[1].index]
+                    : NULL;
+            if (b)
+                bytes[b->device] += plan_stride(b) * b->slots;
+        }
+        for (int d = 0; d < p->n_devices; d++)
+            if (bytes[d] > r->bytes[d])
+                r->bytes[d] = bytes[d];
+    }
+}
+
 /* Alignment is what the regions hold besides; free what the device has left. */
 static void add_totals(Table *t)
 {
     const Plan *p = t->p;
     int parts = t->n;
-    Row *scratch = add_row(t, "scratch"), *align = add_row(t, "alignment");
+    Row *flight = add_row(t, "in flight"), *scratch = add_row(t, "scratch");
+    Row *align = add_row(t, "alignment");
     Row *total = add_row(t, "total"), *reserve = add_row(t, "reserve");
     Row *left = add_row(t, "free");
+    add_in_flight(p, flight);
     for (int d = 0; d < p->n_devices; d++) {
         const PlanDevice *dev = &p->device[d];
         align->bytes[d] = dev->weights + dev->states;
         for (int i = 0; i < parts; i++)
             align->bytes[d] -= t->row[i].bytes[d];
-        scratch->bytes[d] = dev->scratch;
+        scratch->bytes[d] = dev->scratch - flight->bytes[d];
         total->bytes[d] = dev->weights + dev->states + dev->scratch;
         reserve->bytes[d] = dev->reserve;
         left->bytes[d] = dev->capacity ? dev->capacity - dev->reserve -
@@ -123,7 +147,7 @@ static void print_json(const Table *t, bool fits)
             printf(",\"%s\":%" PRId64, t->row[i].name, t->row[i].bytes[d]);
         printf("}");
     }
-    printf("]}\n");
+    printf("]");
 }
 
 /* ---- how fast at best ---- */
@@ -187,26 +211,35 @@ static void print_bound(const Table *t, const ModelInfo *m)
 
 /* ---- the command ---- */
 
-static Err *report(const Plan *p, const ModelInfo *info, const Options *o)
+static void print_verdict(const Table *t, const ModelInfo *info,
+                          const Options *o)
+{
+    const Plan *p = t->p;
+    printf("fits: %s over %d device%s, context %" PRId64
+           " tokens, keys and values %s\n",
+           p->model, p->n_devices, p->n_devices > 1 ? "s" : "", p->context,
+           o->kv);
+    print_bound(t, info);
+}
+
+static Err *report(Arena *a, const Plan *p, const CompileRequest *r,
+                   const Options *o)
 {
     Table t = {.p = p};
     Err *refusal = memplan_check(p);
     add_weights(&t);
     add_states(&t);
     add_totals(&t);
-    if (o->json) {
+    if (o->json)
         print_json(&t, !refusal);
-        return refusal;
-    }
-    print_table(&t);
-    if (!refusal) {
-        printf("fits: %s over %d device%s, context %" PRId64
-               " tokens, keys and values %s\n",
-               p->model, p->n_devices, p->n_devices > 1 ? "s" : "", p->context,
-               o->kv);
-        print_bound(&t, info);
-    }
-    return refusal;
+    else
+        print_table(&t);
+    if (!refusal && !o->json)
+        print_verdict(&t, r->model, o);
+    Err *e = refusal ? refusal : plan_schedule(a, o, p, r->machine);
+    if (o->json)
+        printf("}\n");
+    return e;
 }
 
 static Err *make_plan(Arena *a, const Options *o, const ModelInfo *info)
@@ -214,8 +247,11 @@ static Err *make_plan(Arena *a, const Options *o, const ModelInfo *info)
     CompileRequest r;
     Plan *plan = NULL;
     TRY(request_make(a, o, info, 1, &r));
+    int64_t longest = plan_schedule_context(o);
+    if (!o->given[OPT_context] && longest > r.settings.context)
+        r.settings.context = longest;
     TRY(compile_model(&r, &plan));
-    Err *e = report(plan, info, o);
+    Err *e = report(a, plan, &r, o);
     plan_free(plan);
     return e;
 }

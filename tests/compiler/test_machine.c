@@ -11,6 +11,7 @@ Test(machine, reads_groups_of_devices)
     Err *e = machine_parse(a, "m",
                            "# two kinds\ndevice cuda * 2\n  memory 24 GiB\n"
                            "  reserve 512 MiB\n  bandwidth 936 GB/s\n"
+                           "  compute 71 TFLOP/s\n"
                            "device host\n memory 1 GiB\nlink 12.5 GB/s 10 us\n",
                            &m);
     cr_assert_null(e, "%s", e ? err_text(e) : "");
@@ -18,7 +19,10 @@ Test(machine, reads_groups_of_devices)
     cr_assert_str_eq(m->device[1].name, "cuda:1");
     cr_assert_eq(m->device[1].capacity, (int64_t)24 << 30);
     cr_assert_eq(m->device[0].reserve, (int64_t)512 << 20);
+    cr_assert_float_eq(m->device[1].bandwidth, 936e9, 1);
+    cr_assert_float_eq(m->device[1].compute, 71e12, 1);
     cr_assert_str_eq(m->device[2].kind, "host");
+    cr_assert_float_eq(m->device[2].compute, 0, 0);
     cr_assert_eq(m->device[2].capacity, (int64_t)1 << 30);
     cr_assert_float_eq(m->link_bandwidth, 12.5e9, 1);
     arena_free(a);
@@ -40,6 +44,8 @@ Test(machine, says_which_line_is_wrong)
         {"device cuda\nmemory 10 us\n", "m:2: expected a number and its unit"},
         {"device cuda\nbandwidth 10 GiB\n",
          "m:2: expected a number and its unit (GB/s)"},
+        {"device cuda\ncompute 71 GB/s\n",
+         "m:2: expected a number and its unit (TFLOP/s)"},
         {"device cuda\nmemory nan GiB\n", "m:2: nan GiB is out of range"},
         {"device cuda\nmemory inf B\n", "m:2: inf B is out of range"},
         {"device cuda\nmemory 1e12 GiB\n", "m:2: 1e+12 GiB is out of range"},
