@@ -1,8 +1,10 @@
 /* place.c - by layer: which device computes what, and what travels.
  *
  * Layers stay whole and in order, so at most one vector a token crosses each
- * border.  The cut makes the fullest device as little full as it can be
- * (weights and states against its memory); --place=a,b,.. forces layer counts.
+ * border.  While a long prompt is read all devices work at once, so the cut
+ * makes the device that needs longest for its layers as quick as it can be,
+ * among the cuts that leave memory for scratch; of equal ones it takes that
+ * with the emptiest fullest device.  --place=a,b,.. forces layer counts.
  * An embedding table lies where it is first used; what follows the layers, and
  * every other entry, stands on the last device. */
 #include <stdlib.h>
@@ -16,7 +18,8 @@ typedef struct {
     const Module *m;
     int n_devices;
     int n_layers;    /* calls of the main entry */
-    double *bytes;   /* by layer */
+    double *bytes;   /* by layer: weights and states */
+    double *work;    /* by layer: products a token */
     double before, after; /* bytes besides the layers */
     double all;           /* bytes of everything */
     int *device_of;  /* by layer; last: what follows them */
@@ -52,6 +55,23 @@ static double graph_bytes(const Place *p, const Graph *g, int64_t index)
     return sum;
 }
 
+/* Products that a token asks of a layer's weights: all of a matrix, of experts
+ * those chosen.  What states ask for grows with the sequence: left out. */
+static double graph_work(Arena *a, const Graph *g)
+{
+    double *part = ARENA_ARRAY(a, double, g->n_nodes + 1), sum = 0;
+    for (Ref i = g->n_nodes; i-- > 0;) {
+        const Node *n = &g->node[i];
+        if (n->op == OP_matmul_experts)
+            part[n->arg[1]] = (double)type_last(&g->node[n->arg[2]].type) /
+                              (double)g->node[n->arg[1]].type.dim[2].k;
+        if (n->op == OP_weight)
+            sum += (part[i] > 0 ? part[i] : 1) *
+                   (double)type_elements(&n->type).k;
+    }
+    return sum;
+}
+
 /* For each node whether an `op` reads it. */
 static bool *read_by(Arena *a, const Graph *g, Op op)
 {
@@ -72,12 +92,13 @@ static void count_bytes(Place *p, const Graph *g, bool is_main)
         const Node *n = &g->node[i];
         double bytes = node_bytes(p, n, 0);
         if (n->op == OP_call) {
-            int64_t index = n->attr[ATTR_index].i;
-            bytes = graph_bytes(p, module_find(p->m, n->text), index);
-            if (is_main)
+            const Graph *layer = module_find(p->m, n->text);
+            bytes = graph_bytes(p, layer, n->attr[ATTR_index].i);
+            p->after += is_main ? 0 : bytes;
+            if (is_main) {
+                p->work[p->n_layers] = graph_work(p->c->arena, layer);
                 p->bytes[p->n_layers++] = bytes;
-            else
-                p->after += bytes;
+            }
         } else if (is_table[i]) {
             p->before += is_main ? bytes : 0;
             p->after += is_main && is_matrix[i] ? bytes : 0;
@@ -98,45 +119,110 @@ static double usable(const Place *p, int d)
                : p->all + 1;
 }
 
-/* Fills devices in order up to `share` of their memory; false if something is
- * left over. */
-static bool fill(const Place *p, double share, int *device_of)
+/* Products a second, in any unit: devices whose speed nobody knows are alike. */
+static double speed(const Place *p, int d)
 {
-    int d = 0;
-    double load = p->before;
-    for (int i = 0; i <= p->n_layers; i++) {
-        double bytes = i < p->n_layers ? p->bytes[i] : p->after;
-        while (load + bytes > share * usable(p, d)) {
+    const Machine *m = p->c->machine;
+    bool compute = true, bandwidth = true;
+    for (int i = 0; i < m->n_devices; i++) {
+        compute = compute && m->device[i].compute > 0;
+        bandwidth = bandwidth && m->device[i].bandwidth > 0;
+    }
+    return compute     ? m->device[d].compute
+           : bandwidth ? m->device[d].bandwidth
+                       : 1;
+}
+
+/* What no device may exceed: the part of its memory that is used, and the time
+ * for its layers.  The second is infinite until it is looked for. */
+typedef struct {
+    double share, time;
+} Limits;
+
+/* Fills devices in order up to the limits, but leaves no later device without
+ * a layer while there are enough of them; false if something is left over. */
+static bool fill(const Place *p, Limits l, int *device_of)
+{
+    int d = 0, here = 0; /* layers on this device */
+    double load = p->before, work = 0;
+    for (int i = 0; i <= p->n_layers; i++, here++) {
+        bool layer = i < p->n_layers;
+        double bytes = layer ? p->bytes[i] : p->after;
+        double more = layer ? p->work[i] : 0;
+        bool share = layer && here > 0 && p->n_layers - i < p->n_devices - d;
+        while (share || load + bytes > l.share * usable(p, d) ||
+               work + more > l.time * speed(p, d)) {
             if (++d == p->n_devices)
                 return false;
-            load = 0;
+            load = work = here = 0;
+            share = false;
         }
         load += bytes;
+        work += more;
         device_of[i] = d;
     }
     return true;
 }
 
+/* Lowers one limit, a field of *l, as far as the cut can follow. */
+static void lower(const Place *p, Limits *l, double *field)
+{
+    double low = 0, high = *field;
+    for (int i = 0; i < 50; i++) {
+        *field = (low + high) / 2;
+        if (fill(p, *l, p->device_of))
+            high = *field;
+        else
+            low = *field;
+    }
+    *field = high;
+}
+
+/* How full a device may be for the sake of speed: halfway from what the
+ * emptiest cut needs to all, and never so that scratch lacks room. */
+static double share_for_speed(double least)
+{
+    static const double most = 0.9;
+    double half = (1 + least) / 2;
+    return least > most ? least : half < most ? half : most;
+}
+
+static double longest(const Place *p)
+{
+    double all = 0, slowest = speed(p, 0);
+    for (int i = 0; i < p->n_layers; i++)
+        all += p->work[i];
+    for (int d = 1; d < p->n_devices; d++)
+        slowest = speed(p, d) < slowest ? speed(p, d) : slowest;
+    return all / slowest;
+}
+
+static bool has_limits(const Place *p)
+{
+    for (int d = 0; d < p->n_devices; d++)
+        if (p->c->machine->device[d].capacity > 0)
+            return true;
+    return false;
+}
+
 static void balance(Place *p)
 {
-    double low = 0, high = 1;
+    Limits l = {1, longest(p) * 2};
     p->all = p->before + p->after;
     for (int i = 0; i < p->n_layers; i++)
         p->all += p->bytes[i];
-    while (!fill(p, high, p->device_of))
-        high *= 2;
-    for (int i = 0; i < 50; i++) {
-        double mid = (low + high) / 2;
-        if (fill(p, mid, p->device_of))
-            high = mid;
-        else
-            low = mid;
-    }
-    fill(p, high, p->device_of);
+    while (!fill(p, l, p->device_of))
+        l.share *= 2;
+    lower(p, &l, &l.share);
+    l.share = has_limits(p) ? share_for_speed(l.share) : p->n_devices;
+    lower(p, &l, &l.time);
+    lower(p, &l, &l.share);
+    fill(p, l, p->device_of);
     pass_explain(p->c, "place",
                  "%d layers over %d devices: the fullest holds %.1f %% of what "
-                 "it can",
-                 p->n_layers, p->n_devices, 100 * high);
+                 "it can, the slowest does %.1f %% of the work",
+                 p->n_layers, p->n_devices, 100 * l.share,
+                 100 * l.time / longest(p));
 }
 
 /* "15,15,20,10" */
@@ -311,6 +397,7 @@ static const Graph *main_entry(const Module *m)
 static Err *cut_layers(Place *p, const Graph *main)
 {
     p->bytes = ARENA_ARRAY(p->c->arena, double, main->n_nodes + 1);
+    p->work = ARENA_ARRAY(p->c->arena, double, main->n_nodes + 1);
     p->device_of = ARENA_ARRAY(p->c->arena, int, main->n_nodes + 2);
     for (int i = 0; i < p->m->n_graphs; i++)
         if (p->m->graph[i]->kind == GRAPH_ENTRY)

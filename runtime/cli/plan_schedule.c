@@ -35,6 +35,26 @@ static Err *draw(const char *path, const Plan *p, const Machine *m,
     return e;
 }
 
+/* Shorter chunks fill and drain the pipeline faster, but read the weights more
+ * often: what halving --batch would do. */
+static Err *print_shorter(Arena *a, PredictSpec spec, const Timeline *whole)
+{
+    enum { LEAST = 32 };
+    TimelineUnit u = timeline_unit(whole, timeline_sums(whole).end);
+    const char *before = "with --batch=";
+    for (int i = 1; i <= 3 && whole->chunk_tokens >> i >= LEAST; i++) {
+        Timeline t;
+        spec.chunk = whole->chunk_tokens >> i;
+        TRY(predict_prompt(a, &spec, &t));
+        printf("%s%" PRId64 ": %.4g %s", before, spec.chunk,
+               timeline_sums(&t).end * u.per_second, u.name);
+        before = ", ";
+    }
+    if (*before == ',')
+        putchar('\n');
+    return NULL;
+}
+
 static Err *one_prompt(Arena *a, const Options *o, const TrafficMap *map,
                        const Machine *m, PredictSpec *spec, int i)
 {
@@ -47,6 +67,8 @@ static Err *one_prompt(Arena *a, const Options *o, const TrafficMap *map,
     } else {
         putchar('\n');
         timeline_print(&t, stdout);
+        if (t.lanes > 1 && !t.relative)
+            TRY(print_shorter(a, *spec, &t));
     }
     return o->svg ? draw(o->svg, map->plan, m, &t) : NULL;
 }

@@ -128,6 +128,7 @@ static double step_seconds(const PredictSpec *s, const PlanStep *step,
 
 typedef struct {
     const PredictSpec *spec;
+    int64_t chunk; /* tokens */
     bool relative;
     int n_rows;
     int *row_of; /* by device */
@@ -139,9 +140,10 @@ typedef struct {
 static void find_lengths(Prediction *p, int64_t chunk)
 {
     const PredictSpec *s = p->spec;
-    int64_t batch = s->plan->batch, first = chunk * batch;
+    int64_t first = chunk * p->chunk;
     bool last = chunk == p->n_chunks - 1;
-    TrafficStep at = {last ? s->tokens - first : batch, last, s->past + first};
+    TrafficStep at = {last ? s->tokens - first : p->chunk, last,
+                      s->past + first};
     for (int i = 0; i < s->program->n_steps; i++) {
         const PlanStep *step = &s->program->step[i];
         int row = p->row_of[works_on(s->plan, step)];
@@ -201,7 +203,6 @@ static bool lacks_speed(const Plan *p)
 static Timeline describe(Arena *a, const Prediction *p, int lanes)
 {
     const PredictSpec *s = p->spec;
-    int64_t batch = s->plan->batch;
     Timeline t = {.title = p->relative
                                ? "by operations alone (no speeds known): a "
                                  "unit is a device's mean time for a chunk"
@@ -210,7 +211,7 @@ static Timeline describe(Arena *a, const Prediction *p, int lanes)
                   .lanes = lanes,
                   .n_chunks = p->n_chunks,
                   .tokens = s->tokens,
-                  .chunk_tokens = s->tokens < batch ? s->tokens : batch,
+                  .chunk_tokens = s->tokens < p->chunk ? s->tokens : p->chunk,
                   .span = p->span};
     t.n_rows = predict_rows(a, s->plan, s->program, &t.row);
     return t;
@@ -220,11 +221,12 @@ Err *predict_prompt(Arena *a, const PredictSpec *s, Timeline *out)
 {
     int *device;
     Prediction p = {.spec = s, .relative = lacks_speed(s->plan)};
-    p.n_chunks = (s->tokens + s->plan->batch - 1) / s->plan->batch;
+    p.chunk = s->chunk ? s->chunk : s->plan->batch;
+    p.n_chunks = (s->tokens + p.chunk - 1) / p.chunk;
     if (s->tokens < 1 || p.n_chunks > MAX_CHUNKS)
         return err_new(ERR_USAGE, "a prompt of %" PRId64 " tokens in chunks of "
                                   "%" PRId64 ": expected 1 to %d chunks",
-                       s->tokens, s->plan->batch, MAX_CHUNKS);
+                       s->tokens, p.chunk, MAX_CHUNKS);
     p.n_rows = find_devices(a, s->plan, s->program, &device);
     p.row_of = ARENA_ARRAY(a, int, s->plan->n_devices);
     for (int i = 0; i < p.n_rows; i++)

@@ -17,6 +17,7 @@ typedef struct {
     const TrafficMap *map;
     double link_bandwidth, link_latency; /* bytes per second, seconds; 0: none */
     int64_t past, tokens; /* in the sequence before, of the prompt */
+    int64_t chunk;        /* tokens of one, at most the plan's batch; 0: that */
     int lanes;            /* devices at work at once at most; 0: all */
 } PredictSpec;
 
