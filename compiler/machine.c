@@ -17,15 +17,23 @@ static const char *device_name(Arena *a, const char *kind, int i)
     return s;
 }
 
-static Err *add_devices(Arena *a, Machine *m, const char *kind, long n)
+Machine *machine_new(Arena *a, const char *name)
+{
+    Machine *m = ARENA_NEW(a, Machine);
+    m->name = name;
+    m->device = ARENA_ARRAY(a, PlanDevice, MAX_DEVICES);
+    return m;
+}
+
+Err *machine_add(Arena *a, Machine *m, const char *kind, int64_t n,
+                 int64_t capacity)
 {
     if (n < 1 || n > MAX_DEVICES - m->n_devices)
         return err_new(ERR_INPUT, "between 1 and %d devices", MAX_DEVICES);
-    if (!m->device)
-        m->device = ARENA_ARRAY(a, PlanDevice, MAX_DEVICES);
-    for (long i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n; i++) {
         PlanDevice *d = &m->device[m->n_devices];
         d->kind = kind;
+        d->capacity = capacity;
         d->name = device_name(a, kind, m->n_devices++);
     }
     return NULL;
@@ -33,15 +41,8 @@ static Err *add_devices(Arena *a, Machine *m, const char *kind, long n)
 
 Machine *machine_uniform(Arena *a, const char *kind, int n, int64_t capacity)
 {
-    Machine *m = ARENA_NEW(a, Machine);
-    m->name = kind;
-    m->device = ARENA_ARRAY(a, PlanDevice, MAX_DEVICES);
-    for (int i = 0; i < n && i < MAX_DEVICES; i++) {
-        m->device[i].kind = kind;
-        m->device[i].name = device_name(a, kind, i);
-        m->device[i].capacity = capacity;
-        m->n_devices++;
-    }
+    Machine *m = machine_new(a, kind);
+    err_free(machine_add(a, m, kind, n, capacity));
     return m;
 }
 
@@ -111,7 +112,8 @@ static Err *read_device(MachineReader *r, const char *rest)
         return err_new(ERR_INPUT, "expected: device KIND * COUNT");
     TRY(line_end(rest + (count ? count : used)));
     r->group = r->m->n_devices;
-    return add_devices(r->a, r->m, arena_strndup(r->a, kind, strlen(kind)), n);
+    return machine_add(r->a, r->m, arena_strndup(r->a, kind, strlen(kind)), n,
+                       0);
 }
 
 static Err *read_link(MachineReader *r, const char *rest)
@@ -184,11 +186,10 @@ static Err *read_line(MachineReader *r, char *line)
 
 Err *machine_parse(Arena *a, const char *name, const char *text, Machine **out)
 {
-    Machine *m = ARENA_NEW(a, Machine);
+    Machine *m = machine_new(a, name);
     MachineReader r = {a, m, 0};
     int number = 0;
     *out = NULL;
-    m->name = name;
     while (*text) {
         size_t n = strcspn(text, "\n");
         number++;

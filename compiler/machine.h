@@ -28,7 +28,12 @@ typedef struct {
 /* Keeps `name`, which stands before messages: "NAME:LINE: ...". */
 Err *machine_parse(Arena *a, const char *name, const char *text,
                    Machine **out) MUST_USE;
-/* 1 to 64 devices of one kind with `capacity` bytes each; 0: no limit. */
+/* A machine without devices, and n more of one kind with `capacity` bytes each
+ * (0: no limit); 1 to 64 in all.  Keeps name and kind. */
+Machine *machine_new(Arena *a, const char *name);
+Err *machine_add(Arena *a, Machine *m, const char *kind, int64_t n,
+                 int64_t capacity) MUST_USE;
+/* The two in one: 1 to 64 devices. */
 Machine *machine_uniform(Arena *a, const char *kind, int n, int64_t capacity);
 
 #endif

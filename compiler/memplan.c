@@ -1,6 +1,7 @@
 /* memplan.c - every byte of every device, before anything is loaded. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "compiler/schedule.h"
@@ -218,28 +219,66 @@ static int64_t longest_context(const Plan *p)
     return low;
 }
 
+static int by_number(const void *a, const void *b)
+{
+    const long *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* Layers, by the numbers in the names of their weights; 0: no such names. */
+static int count_layers(const Plan *p)
+{
+    static const char prefix[] = "blk.";
+    long *number = calloc((size_t)p->n_weights + 1, sizeof *number);
+    int n = 0, layers = 0;
+    if (!number)
+        abort();
+    for (int i = 0; i < p->n_weights; i++)
+        if (strncmp(p->weight[i].tensor, prefix, sizeof prefix - 1) == 0)
+            number[n++] = strtol(p->weight[i].tensor + sizeof prefix - 1, NULL,
+                                 10);
+    qsort(number, (size_t)n, sizeof *number, by_number);
+    for (int i = 0; i < n; i++)
+        layers += i == 0 || number[i] != number[i - 1];
+    free(number);
+    return layers;
+}
+
 /* How many devices like these hold everything, if layers could be cut at any
- * byte. */
+ * byte; each needs its own scratch.  Says nothing if layers, which stay whole,
+ * do not suffice for so many. */
 static void advise_devices(const Plan *p, Buf *b)
 {
-    int64_t total = 0, room = 0;
+    int64_t total = 0, room = 0, scratch = 0;
     for (int i = 0; i < p->n_devices; i++) {
         const PlanDevice *d = &p->device[i];
-        total += d->weights + d->states + d->scratch;
+        total += d->weights + d->states;
         room += d->capacity - d->reserve;
+        scratch = d->scratch > scratch ? d->scratch : scratch;
         if (d->capacity == 0)
             return;
     }
-    int64_t each = room / p->n_devices;
+    int64_t each = room / p->n_devices - scratch;
     int64_t need = each > 0 ? (total + each - 1) / each : 0;
-    if (need > p->n_devices)
+    int layers = count_layers(p);
+    if (need > p->n_devices && (layers == 0 || need <= layers))
         buf_printf(b, ", or at least %" PRId64 " such devices (%" PRId64
-                      " bytes in all, %" PRId64 " there)",
-                   need, total, room);
+                      " bytes of weights and states, %" PRId64
+                      " there besides scratch)",
+                   need, total, each * p->n_devices);
+}
+
+/* What is computed in one step takes scratch: about in proportion. */
+static void advise_batch(const Plan *p, int worst, int64_t lack, Buf *b)
+{
+    if (p->batch > 1 && p->device[worst].scratch > lack)
+        buf_printf(b, ", or a smaller --batch (with %" PRId64
+                      " tokens scratch takes %" PRId64 " bytes)",
+                   p->batch, p->device[worst].scratch);
 }
 
 /* What a person could change, with numbers. */
-static void advise(const Plan *p, Buf *b)
+static void advise(const Plan *p, int worst, int64_t lack, Buf *b)
 {
     int64_t context = longest_context(p);
     if (context)
@@ -247,6 +286,7 @@ static void advise(const Plan *p, Buf *b)
     else
         buf_printf(b, "; no context is short enough");
     advise_devices(p, b);
+    advise_batch(p, worst, lack, b);
     buf_printf(b, ", or a smaller --kv type or a file of fewer bits");
 }
 
@@ -264,7 +304,7 @@ Err *memplan_check(const Plan *p)
     if (worst < 0)
         return NULL;
     Buf b = {0};
-    advise(p, &b);
+    advise(p, worst, most, &b);
     Err *e = err_new(ERR_LIMIT,
                      "does not fit: %s lacks %" PRId64 " bytes (%.2f GiB)%s",
                      p->device[worst].name, most,

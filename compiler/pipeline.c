@@ -255,3 +255,42 @@ out:
     arena_free(a);
     return e;
 }
+
+/* ---- fitting ---- */
+
+static bool fits(const Plan *p)
+{
+    Err *e = memplan_check(p);
+    err_free(e);
+    return !e;
+}
+
+static int64_t most_scratch(const Plan *p)
+{
+    int64_t most = 0;
+    for (int i = 0; i < p->n_devices; i++)
+        if (p->device[i].scratch > most)
+            most = p->device[i].scratch;
+    return most;
+}
+
+Err *compile_to_fit(const CompileRequest *r, Plan **out)
+{
+    CompileRequest again = *r;
+    Plan *second;
+    TRY(compile_model(r, out));
+    if ((*out)->n_devices == 1 || r->settings.place || fits(*out))
+        return NULL;
+    again.settings.scratch = most_scratch(*out);
+    again.messages = NULL; /* has been said */
+    Err *e = compile_model(&again, &second);
+    if (e) {
+        plan_free(*out);
+        *out = NULL;
+        return e;
+    }
+    bool better = fits(second);
+    plan_free(better ? *out : second);
+    *out = better ? second : *out;
+    return NULL;
+}

@@ -43,6 +43,10 @@ typedef struct {
 /* The Plan is the caller's (plan_free).  A plan that does not fit its devices
  * is made all the same: memplan_check says so. */
 Err *compile_model(const CompileRequest *r, Plan **out) MUST_USE;
+/* If it does not fit and layers may be cut otherwise, once more with the
+ * scratch memory that turned out to be needed; *out is a plan that fits or else
+ * the first one. */
+Err *compile_to_fit(const CompileRequest *r, Plan **out) MUST_USE;
 /* Only as far as the interpreter needs: bound, rounded, not fused.  In a. */
 Err *compile_graph(const CompileRequest *r, Arena *a, Module **out) MUST_USE;
 

@@ -20,6 +20,7 @@ typedef struct {
     bool taps;                      /* keep the text's probes */
     FusePreset fuse;
     const char *place; /* "8,8,7,7": layers by device; NULL: balanced */
+    int64_t scratch; /* bytes of each device that place leaves for scratch */
     bool pipeline; /* stages: several chunks of a prompt in flight at once */
     int64_t context; /* tokens of the longest sequence */
     int64_t batch;   /* tokens of the largest step */

@@ -110,13 +110,15 @@ static void count_bytes(Place *p, const Graph *g, bool is_main)
 
 /* ---- the cut ---- */
 
-/* Bytes; a device without a limit could hold everything. */
+/* Bytes; a device without a limit could hold everything, one without room next
+ * to nothing. */
 static double usable(const Place *p, int d)
 {
     const PlanDevice *dev = &p->c->machine->device[d];
-    return dev->capacity > dev->reserve
-               ? (double)(dev->capacity - dev->reserve)
-               : p->all + 1;
+    int64_t room = dev->capacity - dev->reserve - p->c->settings->scratch;
+    if (dev->capacity == 0)
+        return p->all + 1;
+    return room > 0 ? (double)room : 1;
 }
 
 /* Products a second, in any unit: devices whose speed nobody knows are alike. */
@@ -134,13 +136,14 @@ static double speed(const Place *p, int d)
 }
 
 /* What no device may exceed: the part of its memory that is used, and the time
- * for its layers.  The second is infinite until it is looked for. */
+ * for its layers.  With `spread` every device gets a layer, if there are
+ * enough. */
 typedef struct {
     double share, time;
+    bool spread;
 } Limits;
 
-/* Fills devices in order up to the limits, but leaves no later device without
- * a layer while there are enough of them; false if something is left over. */
+/* Fills devices in order up to the limits; false if something is left over. */
 static bool fill(const Place *p, Limits l, int *device_of)
 {
     int d = 0, here = 0; /* layers on this device */
@@ -149,13 +152,14 @@ static bool fill(const Place *p, Limits l, int *device_of)
         bool layer = i < p->n_layers;
         double bytes = layer ? p->bytes[i] : p->after;
         double more = layer ? p->work[i] : 0;
-        bool share = layer && here > 0 && p->n_layers - i < p->n_devices - d;
-        while (share || load + bytes > l.share * usable(p, d) ||
+        bool next = l.spread && layer && here > 0 &&
+                    p->n_layers - i < p->n_devices - d;
+        while (next || load + bytes > l.share * usable(p, d) ||
                work + more > l.time * speed(p, d)) {
             if (++d == p->n_devices)
                 return false;
             load = work = here = 0;
-            share = false;
+            next = false;
         }
         load += bytes;
         work += more;
@@ -205,15 +209,24 @@ static bool has_limits(const Place *p)
     return false;
 }
 
-static void balance(Place *p)
+/* The cut with the emptiest fullest device. */
+static Limits emptiest(const Place *p, bool spread)
 {
-    Limits l = {1, longest(p) * 2};
-    p->all = p->before + p->after;
-    for (int i = 0; i < p->n_layers; i++)
-        p->all += p->bytes[i];
+    Limits l = {1, longest(p) * 2, spread};
     while (!fill(p, l, p->device_of))
         l.share *= 2;
     lower(p, &l, &l.share);
+    return l;
+}
+
+static void balance(Place *p)
+{
+    p->all = p->before + p->after;
+    for (int i = 0; i < p->n_layers; i++)
+        p->all += p->bytes[i];
+    Limits l = emptiest(p, true);
+    if (l.share > 1) /* rather an idle device than a full one */
+        l = emptiest(p, false);
     l.share = has_limits(p) ? share_for_speed(l.share) : p->n_devices;
     lower(p, &l, &l.time);
     lower(p, &l, &l.share);

@@ -250,7 +250,7 @@ static Err *make_plan(Arena *a, const Options *o, const ModelInfo *info)
     int64_t longest = plan_schedule_context(o);
     if (!o->given[OPT_context] && longest > r.settings.context)
         r.settings.context = longest;
-    TRY(compile_model(&r, &plan));
+    TRY(compile_to_fit(&r, &plan));
     Err *e = report(a, plan, &r, o);
     plan_free(plan);
     return e;

@@ -7,10 +7,20 @@
 #include "base/embedded.h"
 #include "base/file.h"
 
-/* "host*6@2GiB" */
-static Err *parse_devices(Arena *a, const char *text, Machine **out)
+static Err *bad_devices(const char *text)
 {
-    const char *p = text;
+    return err_new(ERR_USAGE,
+                   "--devices=%s: expected host, host*N or host*N@SIZE, or "
+                   "several of these separated by commas, with 1 to 64 devices "
+                   "in all",
+                   text);
+}
+
+/* "host*6@2GiB": one group of equal devices. */
+static Err *add_group(Arena *a, const char *text, const char *group,
+                      Machine *m)
+{
+    const char *p = group;
     int64_t n = 1, cap = 0;
     if (strncmp(p, "cuda", 4) == 0)
         return err_new(ERR_DEVICE,
@@ -18,25 +28,41 @@ static Err *parse_devices(Arena *a, const char *text, Machine **out)
                        "use --devices=host",
                        text);
     if (strncmp(p, "host", 4) != 0)
-        return err_new(ERR_USAGE,
-                       "--devices=%s: expected host, host*N or host*N@SIZE",
-                       text);
+        return bad_devices(text);
     p += 4;
     if (*p == '*') {
         char *end;
-        n = strtol(p + 1, &end, 10);
+        n = p[1] >= '1' && p[1] <= '9' ? strtol(p + 1, &end, 10) : 0;
+        if (n == 0)
+            return bad_devices(text);
         p = end;
     }
     if (*p == '@') {
-        TRY(options_size("--devices", p + 1, &cap));
+        TRY(options_size("devices", p + 1, &cap));
+        if (cap == 0)
+            return err_new(ERR_USAGE, "--devices=%s: a device without memory",
+                           text);
         p += strlen(p);
     }
-    if (*p || n < 1 || n > 64)
-        return err_new(ERR_USAGE,
-                       "--devices=%s: expected host*N or host*N@SIZE with N "
-                       "from 1 to 64",
-                       text);
-    *out = machine_uniform(a, "host", (int)n, cap);
+    Err *e = *p ? bad_devices(text) : machine_add(a, m, "host", n, cap);
+    if (!e || err_code(e) == ERR_USAGE)
+        return e;
+    err_free(e);
+    return bad_devices(text);
+}
+
+/* "host*2@20MiB,host*4@8MiB" */
+static Err *parse_devices(Arena *a, const char *text, Machine **out)
+{
+    Machine *m = machine_new(a, "host");
+    for (const char *p = text;; p++) {
+        size_t n = strcspn(p, ",");
+        TRY(add_group(a, text, arena_strndup(a, p, n), m));
+        p += n;
+        if (*p == '\0')
+            break;
+    }
+    *out = m;
     return NULL;
 }
 

@@ -93,7 +93,7 @@ static Err *make_plan(const Options *o, const LoadWish *w, Loaded *l)
         TRY(read_plan(o, l));
     } else {
         TRY(make_request(o, w, l, &r));
-        TRY(compile_model(&r, &l->plan));
+        TRY(compile_to_fit(&r, &l->plan));
         TRY(memplan_check(l->plan));
     }
     TRY(plan_verify(l->plan));

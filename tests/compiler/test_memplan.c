@@ -251,10 +251,18 @@ Test(memplan, refuses_by_the_byte)
     cr_assert(strstr(said, "host:0 lacks 1 bytes"), "%s", said);
     said = refusal(a, all + 99, 100, 1, 1000);
     cr_assert(said && strstr(said, "host:0 lacks 1 bytes"), "%s", said);
-    said = refusal(a, WEIGHTS, 0, 1, 1000);
+    said = refusal(a, SCRATCH + WEIGHTS, 0, 1, 1000);
     cr_assert(said && strstr(said, "no context is short enough"), "%s", said);
-    cr_assert(strstr(said, "at least 43 such devices (203136 bytes in all, "
-                           "4736 there)"),
+    cr_assert(strstr(said, "at least 42 such devices (196992 bytes of weights "
+                           "and states, 4736 there besides scratch)"),
+              "%s", said);
+    said = refusal(a, SCRATCH, 0, 1, 1000);
+    cr_assert(said && !strstr(said, "such devices"), "%s", said);
+    said = refusal(a, all - SCRATCH, 0, 1, 1000);
+    cr_assert(said && !strstr(said, "--batch"), "%s", said);
+    said = refusal(a, all - SCRATCH + 1, 0, 1, 1000);
+    cr_assert(said && strstr(said, "smaller --batch (with 16 tokens scratch "
+                                   "takes 6144 bytes)"),
               "%s", said);
     arena_free(a);
 }
@@ -308,6 +316,36 @@ Test(memplan, a_context_that_fits_fits_everywhere)
                       err_text(e));
             context = (int)strtol(at + strlen("--context="), NULL, 10);
         }
+        err_free(e);
+        plan_free(p);
+    }
+    arena_free(a);
+}
+
+/* More devices than layers help nobody. */
+Test(memplan, advises_no_more_devices_than_layers)
+{
+    Arena *a = arena_new();
+    static const char two[] =
+        "module t\n"
+        "func @layer(%x: f32[T,32]) {\n"
+        "  $w = weight \"blk.{i}.w\" : f32[32,32]\n"
+        "  %y = matmul %x, $w : f32[T,32]\n"
+        "  ret %y\n}\n"
+        "entry @main(%x: f32[T,32]) {\n"
+        "  %a = call \"layer\" %x {index=0} : f32[T,32]\n"
+        "  %b = call \"layer\" %a {index=1} : f32[T,32]\n"
+        "  ret y=%b\n}\n";
+    enum { LAYER = 32 * 32 * 4, STEP = 2 * 16 * 32 * 4 };
+    for (int part = 1; part <= 3; part++) { /* of a layer, beside scratch */
+        Settings s = settings(8);
+        Plan *p = good_plan_with(
+            a, parse(a, two),
+            machine_uniform(a, "host", 1, STEP + LAYER * part / 2), &s);
+        Err *e = memplan_check(p);
+        cr_assert(e);
+        cr_expect_eq(strstr(err_text(e), "at least 2 such") != NULL, part > 1,
+                     "%s", err_text(e));
         err_free(e);
         plan_free(p);
     }
