@@ -213,8 +213,9 @@ Err *tokenizer_encode(const Tokenizer *t, const char *text, size_t n,
         text = ""; /* it may be NULL */
     DO(well_formed(&c, flags, &text, &n));
     DO(splitter_work_new(t->splitter, &c.split));
-    if (flags & TOKENIZE_BOS && t->bos >= 0)
-        tokens_add(out, t->bos);
+    if (flags & TOKENIZE_BOS && t->bos >= 0 &&
+        !(flags & TOKENIZE_SPECIAL && match_added(t, text, n, true) == t->bos))
+        tokens_add(out, t->bos); /* chat templates begin with its text */
     DO(encode_text(&c, text, n, flags & TOKENIZE_SPECIAL));
 out:
     splitter_work_free(c.split);

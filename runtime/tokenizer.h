@@ -82,7 +82,8 @@ void tokens_free(Tokens *t);
 
 enum {
     TOKENIZE_SPECIAL = 1, /* also match control tokens: trusted text only */
-    TOKENIZE_BOS = 2,     /* begin with tokenizer_bos, if there is one */
+    TOKENIZE_BOS = 2,     /* begin with tokenizer_bos, if there is one; with
+                             TOKENIZE_SPECIAL not before its own text */
     TOKENIZE_REPAIR = 4,  /* ill-formed UTF-8 becomes U+FFFD; without it such
                              text is refused with the offset of the byte */
 };

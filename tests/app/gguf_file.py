@@ -12,11 +12,13 @@ def _string(s):
 def _value(v):
     if isinstance(v, str):
         return struct.pack("<I", 8) + _string(v)
+    if isinstance(v, list):
+        return struct.pack(f"<IIQ{len(v)}i", 9, 5, len(v), *v)
     return struct.pack("<If", 6, v) if isinstance(v, float) else struct.pack("<II", 4, v)
 
 
 def write(path, meta, tensors):
-    """meta: name -> str, int or float. tensors: name -> (type number, extents with
+    """meta: name -> str, int, float or list of ints. tensors: name -> (type number, extents with
     the contiguous one first, bytes)."""
     head = struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), len(meta))
     head += b"".join(_string(name) + _value(v) for name, v in meta.items())

@@ -4,8 +4,9 @@ name. MODELS[name]() gives (meta, tensors) for write().
 
 Every part that architectures differ in is in one of them: grouped heads whose
 H*d is not D, one matrix or three for query, key and value, biases, factors and
-scaling of positions, own and tied heads, experts, both layouts of qwen3next
-with two value heads a key head."""
+scaling of positions, own and tied heads, experts, both layouts of qwen3next,
+two value heads a key head in every DeltaNet."""
+import functools
 import hashlib
 import numpy as np
 import gguf_file
@@ -46,7 +47,7 @@ def meta(arch, **more):
             "feed_forward_length": F, "attention.head_count": H, "attention.head_count_kv": G,
             "attention.key_length": d, "attention.value_length": d, "rope.freq_base": 1e4,
             "attention.layer_norm_rms_epsilon": 1e-6,
-            **{k.replace("__", "."): v for k, v in more.items()}}
+            **more}
     return m | {f"{arch}.{k}": v for k, v in keys.items()}
 
 
@@ -74,8 +75,8 @@ def attention(t, b, heads=H, q=1, fused=False, biases=(), norms=False):
         t.norm(b + "attn_k_norm", d)
 
 
-def dense(t, b, biases=False):
-    t.norm(b + "ffn_norm", D)
+def dense(t, b, biases=False, norm="ffn_norm"):
+    t.norm(b + norm, D)
     for name, a, n in ("ffn_gate", D, F), ("ffn_up", D, F), ("ffn_down", F, D):
         t.matrix(b + name, a, n)
         if biases:
@@ -98,14 +99,10 @@ def experts(t, b, width, fused=False, shared=False, norm="ffn_norm"):
         t.matrix(b + "ffn_down_shexp", width, D)
 
 
-def delta(t, b, old):
+def delta(t, b, matrices):
     t.norm(b + "attn_norm", D)
-    if old:
-        t.matrix(b + "ssm_in", D, MIXED + HV * DK)
-    else:
-        t.matrix(b + "attn_qkv", D, MIXED)
-        t.matrix(b + "attn_gate", D, HV * DK)
-    t.matrix(b + "ssm_ba", D, 2 * HV)
+    for name, n in matrices.items():
+        t.matrix(b + name, D, n)
     t.matrix(b + "ssm_conv1d", K, MIXED)
     t.vector(b + "ssm_dt.bias", HV)
     t.vector(b + "ssm_a", HV, -1.5, -0.05)
@@ -127,7 +124,7 @@ def llama():
     for i in range(L):
         attention(t, f"blk.{i}.")
         dense(t, f"blk.{i}.")
-    return meta("llama", rope__dimension_count=d), t
+    return meta("llama", **{"rope.dimension_count": d}), t
 
 
 def llama_variants():
@@ -137,7 +134,7 @@ def llama_variants():
     for i in range(L):
         attention(t, f"blk.{i}.", fused=True, biases=("attn_qkv", "attn_output"))
         dense(t, f"blk.{i}.", biases=True)
-    return meta("llama", rope__scaling__type="linear", rope__scaling__factor=4.0), t
+    return meta("llama", **{"rope.scaling.type": "linear", "rope.scaling.factor": 4.0}), t
 
 
 def llama_experts():
@@ -156,7 +153,7 @@ def qwen2():
     for i in range(L):
         attention(t, f"blk.{i}.", heads=D // d, biases=("attn_q", "attn_k", "attn_v"))
         dense(t, f"blk.{i}.")
-    return meta("qwen2", attention__head_count=D // d, attention__head_count_kv=D // d * G // H), t
+    return meta("qwen2", **{"attention.head_count": D // d, "attention.head_count_kv": D // d * G // H}), t
 
 
 def qwen3():
@@ -177,33 +174,58 @@ def qwen3moe():
     return meta("qwen3moe", expert_count=E, expert_used_count=ACTIVE, expert_feed_forward_length=FE), t
 
 
-def qwen3next(old=False):
-    """Four layers, the last one full attention; the new layout has a prediction
-    block as well."""
-    layers, t = 4, Tensors()
+HYBRID = {"rope.dimension_count": d // 2, "ssm.conv_kernel": K, "ssm.group_count": HK,
+          "ssm.time_step_rank": HV, "ssm.state_size": DK, "ssm.inner_size": HV * DK}
+EXPERTS = {"expert_count": E, "expert_used_count": ACTIVE, "expert_feed_forward_length": FE,
+           "expert_shared_feed_forward_length": FE}
+SPLIT = {"attn_qkv": MIXED, "attn_gate": HV * DK}
+
+
+def hybrid(matrices, ffn, prediction_block=False):
+    """Four layers, the last one full attention."""
+    t = Tensors()
     ends(t)
-    for i in range(layers if old else layers + 1):
+    for i in range(4 + prediction_block):
         b = f"blk.{i}."
         if i >= 3:
             attention(t, b, q=2, norms=True)
         else:
-            delta(t, b, old)
-        experts(t, b, FE, fused=old, shared=True, norm="post_attention_norm")
-    if not old:
-        prediction(t, f"blk.{layers}.")
-    more = {"block_count": layers} if old else {"block_count": layers + 1, "nextn_predict_layers": 1}
-    return meta("qwen3next", **more, rope__dimension_count=d // 2, expert_count=E,
-                expert_used_count=ACTIVE, expert_feed_forward_length=FE,
-                expert_shared_feed_forward_length=FE, ssm__conv_kernel=K, ssm__group_count=HK,
-                ssm__time_step_rank=HV, ssm__state_size=DK, ssm__inner_size=HV * DK), t
+            delta(t, b, matrices)
+        ffn(t, b, norm="post_attention_norm")
+    if prediction_block:
+        prediction(t, "blk.4.")
+    return t
+
+
+def shared_experts(t, b, norm, fused=False):
+    experts(t, b, FE, fused=fused, shared=True, norm=norm)
+
+
+def qwen3next():
+    t = hybrid({**SPLIT, "ssm_ba": 2 * HV}, shared_experts, prediction_block=True)
+    return meta("qwen3next", block_count=5, nextn_predict_layers=1, **HYBRID, **EXPERTS), t
 
 
 def qwen3next_old():
-    return qwen3next(old=True)
+    """One matrix in place of two, gates and ups of the experts in one."""
+    t = hybrid({"ssm_in": MIXED + HV * DK, "ssm_ba": 2 * HV}, functools.partial(shared_experts, fused=True))
+    return meta("qwen3next", block_count=4, **HYBRID, **EXPERTS), t
+
+
+QWEN35 = {**SPLIT, "ssm_alpha": HV, "ssm_beta": HV}
+SECTIONS = {"rope.dimension_sections": [3, 3, 2, 0]}
+
+
+def qwen35():
+    return meta("qwen35", block_count=4, **HYBRID, **SECTIONS), hybrid(QWEN35, dense)
+
+
+def qwen35moe():
+    return meta("qwen35moe", block_count=4, **HYBRID, **SECTIONS, **EXPERTS), hybrid(QWEN35, shared_experts)
 
 
 MODELS = {f.__name__: f for f in (llama, llama_variants, llama_experts, qwen2, qwen3, qwen3moe,
-                                  qwen3next, qwen3next_old)}
+                                  qwen3next, qwen3next_old, qwen35, qwen35moe)}
 IDS = [int(x) for x in uniform("ids", (90,), 0, V)]
 
 

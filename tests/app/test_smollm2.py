@@ -3,8 +3,8 @@
 
 Token ids equal to Hugging Face `tokenizers` over the mixed corpus; the likeliest
 token at each of 3 x 64 places equal to what llama.cpp continued the prompts
-with (weights decoded to F32), but for near ties. Int8 activations may turn as
-many as llama.cpp's own int8 does on this file."""
+with (weights decoded to F32), but for near ties, in every format of activations.
+llama.cpp itself, with its int8 activations on this file, turns 5 of the 192."""
 import hashlib
 import json
 import os
@@ -22,7 +22,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "runtime"))
 import tokenizer_corpus  # noqa: E402
 
 TEXT_BYTES = 5_200_000
-NEAR_TIE = 0.125  # nats
+NEAR_TIE, MAX_MISSES = 0.125, 3  # nats; of 192
 MODEL = smollm2.find()
 
 
@@ -49,7 +49,7 @@ def check_tokens(hf):
                   int(got != want), 0)
 
 
-def check_continuations(activations, limit):
+def check_continuations(activations):
     misses = 0
     for p in stored["prompts"]:
         ids = p["ids"] + p["greedy"]
@@ -58,7 +58,7 @@ def check_continuations(activations, limit):
         missed = [gap for gap, want, got in zip(p["gap"], p["greedy"], logits.argmax(-1)) if want != got]
         ref.check(f"{activations}: widest gap at another token (nats)", max(missed, default=0), NEAR_TIE)
         misses += len(missed)
-    ref.check(f"{activations}: other tokens of 192", misses, limit)
+    ref.check(f"{activations}: other tokens of 192", misses, MAX_MISSES)
 
 
 if not MODEL:
@@ -74,7 +74,7 @@ with open(MODEL, "rb") as f:
 hf = smollm2.tokenizer(MODEL)
 for p in stored["prompts"]:
     ref.equal("ids of a prompt", ids_of(p["text"], "--special"), p["ids"])
-check_continuations("f32", 3)
-check_continuations("int8", max(3, stored["turned_by_its_int8"]))
+for activations in "f32", "int16", "int8":
+    check_continuations(activations)
 check_tokens(hf)
 ref.finish()

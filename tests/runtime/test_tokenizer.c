@@ -293,6 +293,25 @@ Test(tokenizer, bos_only_if_named_and_wanted)
     }
 }
 
+Test(tokenizer, bos_is_never_doubled)
+{
+    Fixture f = {.v = tiny_new("llama-bpe")};
+    tiny_int(f.v, "tokenizer.ggml.bos_token_id", META_INT,
+             tiny_find(f.v, "<|im_start|>"));
+    cr_assert_null(tokenizer_new(tiny_info(f.v), NULL, &f.t));
+    unsigned both = TOKENIZE_BOS | TOKENIZE_SPECIAL;
+    assert_tokens(&f, "<|im_start|>aa", both, "<|im_start|>/aa");
+    assert_tokens(&f, "aa<|im_start|>", both, "<|im_start|>/aa/<|im_start|>");
+    assert_tokens(&f, "", both, "<|im_start|>");
+    Tokens ids = {0};
+    cr_assert_null(
+        tokenizer_encode(f.t, "<|im_start|>", 12, TOKENIZE_BOS, &ids));
+    cr_assert_eq(ids.id[0], tiny_find(f.v, "<|im_start|>"));
+    cr_assert(ids.n > 2); /* and the text as text */
+    tokens_free(&ids);
+    shut(&f);
+}
+
 /* Llama 3 begins every text with its BOS unless the file says otherwise. */
 Test(tokenizer, bos_by_default_of_the_splitter)
 {
