@@ -20,13 +20,14 @@ static LLVMValueRef grid(Ir *ir, const char *name, CodebookId id, int times,
     return l_table(ir, name, ir->i64, v, c->rows);
 }
 
-/* Rows of the table for four rows of the matrix: 32 bytes. */
+/* Rows of the table for four rows of the matrix: 32 bytes.  Loaded as doubles,
+ * which go into half a register in one step, as integers do not. */
 static LLVMValueRef look_up(Ir *ir, LLVMValueRef table, const LLVMValueRef *at)
 {
-    LLVMValueRef v = LLVMGetPoison(l_vec(ir->i64, 4));
+    LLVMValueRef v = LLVMGetPoison(l_vec(ir->f64, 4));
     for (int i = 0; i < 4; i++) {
         LLVMValueRef p = l_index(ir, table, l_zext(ir, at[i], ir->i64), 8);
-        v = LLVMBuildInsertElement(ir->b, v, l_load(ir, ir->i64, p),
+        v = LLVMBuildInsertElement(ir->b, v, l_load(ir, ir->f64, p),
                                    l_i32(ir, i), "");
     }
     return l_bits(ir, v, l_vec(ir->i8, 32));
