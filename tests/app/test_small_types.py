@@ -128,12 +128,11 @@ with tempfile.TemporaryDirectory() as tmp:
     write(path, n_layers)
     ids = rng.integers(0, V, 40)
     want = expected(ids, n_layers)
-    exact = (f"--mdl={MODEL}", "--activations=f32")
-    rounded = (f"--mdl={MODEL}", "--activations=int8")
     for engine in (["--devices=interp"], [], ["--batch=1"], ["--fuse=none"], ["--cpu=x86-64-v2"]):
         name = " ".join(engine) or "jit"
-        ref.check(f"{name}, f32", ref.nmse(ref.evaluate(path, ids, *exact, *engine), want), 1e-9)
-        ref.check(f"{name}, int8", ref.nmse(ref.evaluate(path, ids, *rounded, *engine), want), 1e-3)
+        for activations, limit in (("f32", 1e-9), ("int16", 1e-7), ("int8", 1e-3)):
+            got = ref.evaluate(path, ids, f"--mdl={MODEL}", f"--activations={activations}", *engine)
+            ref.check(f"{name}, {activations}", ref.nmse(got, want), limit)
     tensors["blk.0.down_exps.scale"] = 0, (E - 1,), bytes(4 * (E - 1))
     write(path, n_layers)
     ref.refused("must hold 5 numbers", "plan", path, f"--mdl={MODEL}")
