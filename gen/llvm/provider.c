@@ -25,13 +25,14 @@ static const char passes[] =
 
 /* ---- processors ---- */
 
-/* The last one is for tests where AVX-512 is missing: vectors of 16 lanes, each
- * split over two registers. */
+/* The last two are for tests: vectors of 16 lanes where AVX-512 is missing, each
+ * split over two registers; and byte dot products, at least compiled. */
 static const Cpu levels[] = {
     {"x86-64-v4", "x86-64-v4", "", 16, true, true, false},
     {"x86-64-v3", "x86-64-v3", "", 8, true, true, false},
     {"x86-64-v2", "x86-64-v2", "", 4, false, false, false},
     {"x86-64-v3/16", "x86-64-v3", "", 16, true, true, false},
+    {"x86-64-v4/vnni", "x86-64-v4", "+avx512vnni", 16, true, true, true},
 };
 
 static Cpu native;

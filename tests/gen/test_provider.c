@@ -65,6 +65,25 @@ Test(provider, every_processor)
               rig_provider()->version);
 }
 
+/* Both kinds of integer product with a processor that multiplies bytes. */
+Test(provider, byte_dot_products)
+{
+    const char *text =
+        "module t\nfunc @f(%x: q8a[T,256], $w: q4_k/x8[256,16], "
+        "$v: q8_0[256,16]) {\n"
+        "  %y = matmul %x, $w : f32[T,16]\n"
+        "  %z = matmul %x, $v : f32[T,16]\n  ret %y, %z\n}\n";
+    Buf object = {0}, ir = {0};
+    rig_ok(rig_provider()->compile(text, "x86-64-v4/vnni", &object, &ir));
+    cr_expect(strstr(ir.data, "vpdpbusd"));
+    buf_free(&object);
+    buf_free(&ir);
+    rig_ok(rig_provider()->compile(text, "x86-64-v3", &object, &ir));
+    cr_expect(!strstr(ir.data, "vpdpbusd"));
+    buf_free(&object);
+    buf_free(&ir);
+}
+
 static void *compile_many(void *arg)
 {
     char text[sizeof good];
