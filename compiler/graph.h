@@ -188,6 +188,11 @@ Dim type_elements(const Type *t);
 /* Extent of the last (contiguous) axis of an activation; 1 for a scalar and
  * for an axis that is a symbol. */
 int64_t type_last(const Type *t);
+/* q8a or q16a: what integer products read. */
+static inline bool type_is_rounded(const Type *t)
+{
+    return t->dtype < BT_COUNT && block_info[t->dtype].kind == BLOCK_ACT;
+}
 /* NULL, or what is wrong: extents lie in [1, 2^40), all but the symbol multiply
  * to less than 2^48, only the first axis is a symbol, and is just T, R or C.
  * So sizes of whole graphs stay far from 2^63. */

@@ -125,16 +125,13 @@ static Err *want(const Rule *r, int arg, bool ok, const char *what)
     return ok ? NULL : clash(r, arg, what);
 }
 
-/* Activations that arithmetic reads: f32, and rounded where a product takes it. */
+/* Activations that arithmetic reads: f32, and rounded ones where a product
+ * takes them. */
 static bool is_f32(const Type *t) { return t->dtype == BT_f32; }
 static bool is_ids(const Type *t) { return t->dtype == BT_i32; }
-static bool is_rounded(const Type *t)
-{
-    return t->dtype < BT_COUNT && block_info[t->dtype].kind == BLOCK_ACT;
-}
 static bool is_product_input(const Type *t)
 {
-    return t->dtype == BT_f32 || is_rounded(t);
+    return t->dtype == BT_f32 || type_is_rounded(t);
 }
 static bool is_weight(const Rule *r, int arg)
 {
@@ -374,7 +371,7 @@ static Err *rule_quantize(const Rule *r, Type *y)
                        type_last(r->arg[0]) % block_info[BT_q8a].elems == 0,
              "f32 rows of a multiple of 32 values"));
     *y = *r->arg[0];
-    y->dtype = is_rounded(&r->n->type) ? r->n->type.dtype : BT_q8a;
+    y->dtype = type_is_rounded(&r->n->type) ? r->n->type.dtype : BT_q8a;
     return NULL;
 }
 

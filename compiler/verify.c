@@ -44,7 +44,7 @@ static const char *source_fault(const Node *n)
     Sym s = first_symbol(&n->type);
     switch ((int)n->op) {
     case OP_input:
-        return t == BT_f32 || t == BT_i32 || block_info[t].kind == BLOCK_ACT
+        return t == BT_f32 || t == BT_i32 || type_is_rounded(&n->type)
                    ? NULL
                    : "an input is f32, i32, q8a or q16a";
     case OP_weight:
@@ -161,7 +161,7 @@ static bool reads_packed(const Graph *g, const Node *n, int k)
     if (n->op == OP_embed)
         return k == 0;
     return (kind == KIND_MATMUL || kind == KIND_EXPERTS) && k == 1 &&
-           block_info[g->node[n->arg[0]].type.dtype].kind == BLOCK_ACT;
+           type_is_rounded(&g->node[n->arg[0]].type);
 }
 
 static Err *check_packing(const Graph *g, const Node *n)
@@ -205,9 +205,9 @@ static Err *check_node(Verify *v, const Graph *g, Ref at)
             return bad(g, n, "reads a later value");
     TRY(check_text(g, n, is_param));
     TRY(check_type(g, n));
+    TRY(check_packing(g, n));
     if (n->op == OP_call)
         return check_call(v, g, n);
-    TRY(check_packing(g, n));
     TRY(check_inferred(g, n));
     return check_views(v, g, at);
 }
@@ -265,6 +265,8 @@ static Err *check_results(const Graph *g)
                            i + 1);
         if (first_symbol(&g->node[r].type) == SYM_C)
             return bad(g, &g->node[r], "the rows of a state are no result");
+        if (g->node[r].type.packing)
+            return bad(g, &g->node[r], "a packed weight is no result");
     }
     return NULL;
 }

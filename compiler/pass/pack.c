@@ -9,8 +9,7 @@
 #include "compiler/pass.h"
 
 typedef struct {
-    Names names; /* tensor -> itself, once it was seen */
-    PassContext *c;
+    Names names; /* tensor -> stamp: the strongest Use */
     int packed, plain;
 } Pack;
 
@@ -23,25 +22,28 @@ static Use use_of(const Graph *g, const Node *n, int k)
     if (n->op == OP_embed)
         return USE_EITHER;
     bool product = kind == KIND_MATMUL || kind == KIND_EXPERTS;
-    BlockType x = g->node[n->arg[0]].type.dtype;
-    return product && k == 1 && block_info[x].kind == BLOCK_ACT ? USE_PACKED
-                                                               : USE_PLAIN;
+    return product && k == 1 && type_is_rounded(&g->node[n->arg[0]].type)
+               ? USE_PACKED
+               : USE_PLAIN;
 }
 
-/* The strongest wish for each tensor goes into its entry's stamp. */
+static void wish(Pack *p, const Node *w, Use use)
+{
+    if (w->op != OP_weight || !w->text)
+        return;
+    NameEntry *e = names_entry(&p->names, w->text);
+    e->stamp = (int)use > e->stamp ? (int)use : e->stamp;
+}
+
 static void collect(Pack *p, const Graph *g)
 {
     for (Ref i = 0; i < g->n_nodes; i++) {
         const Node *n = &g->node[i];
-        for (int k = 0; k < n->n_args; k++) {
-            const Node *w = &g->node[n->arg[k]];
-            if (w->op != OP_weight || !w->text)
-                continue;
-            NameEntry *e = names_entry(&p->names, w->text);
-            int use = (int)use_of(g, n, k);
-            e->stamp = use > e->stamp ? use : e->stamp;
-        }
+        for (int k = 0; k < n->n_args; k++)
+            wish(p, &g->node[n->arg[k]], use_of(g, n, k));
     }
+    for (int i = 0; i < g->n_results; i++)
+        wish(p, &g->node[g->result[i].ref], USE_PLAIN);
 }
 
 static bool fits(const Type *t)
@@ -77,7 +79,7 @@ Err *pass_pack(PassContext *c, Module **m)
 {
     if (is_off(c->settings))
         return NULL;
-    Pack p = {.names = {.a = c->arena}, .c = c};
+    Pack p = {.names = {.a = c->arena}};
     for (int i = 0; i < (*m)->n_graphs; i++)
         collect(&p, (*m)->graph[i]);
     for (int i = 0; i < (*m)->n_graphs; i++)

@@ -39,7 +39,7 @@ static bool fits_buffer(const Type *t, const PlanBuffer *b)
 
 static bool fits_weight(const Type *t, const PlanWeight *w)
 {
-    bool same = t->dtype == w->type;
+    bool same = t->dtype == w->type && t->packing == w->packing;
     for (int i = 0; i < PLAN_MAX_RANK && same; i++) {
         int64_t ne = i < t->rank ? t->dim[i].k : 1;
         same = ne == w->ne[i] && (i >= t->rank || t->dim[i].sym == SYM_ONE);
