@@ -1,6 +1,5 @@
 /* dev_host.c - the CPU as a device; several of them are logical ones that
  * share the thread pool and keep their memory apart. */
-#define _DEFAULT_SOURCE /* madvise */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,15 +11,17 @@
 enum { LARGE_PAGE = 2 << 20 };
 
 typedef struct {
+    void *block; /* as allocated */
+    char *p;     /* aligned */
+} Memory;
+
+typedef struct {
     Device base;
     Pool *pool;
-    void *block[REGION_COUNT];  /* as allocated */
-    char *region[REGION_COUNT]; /* aligned */
-    void *scratch_block;
-    char *scratch; /* of the threads, one after the other */
+    Memory region[REGION_COUNT];
+    Memory scratch; /* of the threads, one after the other */
     int64_t scratch_each;
-    void *shared_block;
-    char *shared; /* of the threads together */
+    Memory shared, counters; /* of the threads together */
 } HostDevice;
 
 static HostDevice *host(Device *d) { return (HostDevice *)d; }
@@ -38,14 +39,14 @@ static void want_large_pages(char *p, int64_t n)
 }
 
 /* Zeroed and aligned; big blocks cost nothing until they are touched. */
-static bool get_zeroed(int64_t n, void **block, char **start)
+static bool get_zeroed(int64_t n, Memory *m)
 {
-    *block = calloc(1, (size_t)n + PLAN_ALIGN);
-    if (!*block)
+    m->block = calloc(1, (size_t)n + PLAN_ALIGN);
+    if (!m->block)
         return false;
-    size_t past = (uintptr_t)*block % PLAN_ALIGN;
-    *start = (char *)*block + (PLAN_ALIGN - past) % PLAN_ALIGN;
-    want_large_pages(*start, n);
+    size_t past = (uintptr_t)m->block % PLAN_ALIGN;
+    m->p = (char *)m->block + (PLAN_ALIGN - past) % PLAN_ALIGN;
+    want_large_pages(m->p, n);
     return true;
 }
 
@@ -53,23 +54,24 @@ static void host_close(Device *d)
 {
     HostDevice *h = host(d);
     for (int r = 0; r < REGION_COUNT; r++)
-        free(h->block[r]);
-    free(h->scratch_block);
-    free(h->shared_block);
+        free(h->region[r].block);
+    free(h->scratch.block);
+    free(h->shared.block);
+    free(h->counters.block);
     free(h);
 }
 
-static bool allocate(HostDevice *h, const PlanDevice *d, int64_t shared)
+static bool allocate(HostDevice *h, const PlanDevice *d, KernelRoom room)
 {
     const int64_t bytes[REGION_COUNT] = {[REGION_WEIGHTS] = d->weights,
                                          [REGION_STATES] = d->states,
                                          [REGION_SCRATCH] = d->scratch};
     for (int r = 0; r < REGION_COUNT; r++)
-        if (!get_zeroed(bytes[r], &h->block[r], &h->region[r]))
+        if (!get_zeroed(bytes[r], &h->region[r]))
             return false;
-    return get_zeroed(h->scratch_each * pool_threads(h->pool),
-                      &h->scratch_block, &h->scratch) &&
-           get_zeroed(shared, &h->shared_block, &h->shared);
+    return get_zeroed(h->scratch_each * pool_threads(h->pool), &h->scratch) &&
+           get_zeroed(room.shared, &h->shared) &&
+           get_zeroed(room.counters, &h->counters);
 }
 
 static Err *host_open(const PlanDevice *d, Pool *pool, KernelRoom room,
@@ -81,7 +83,7 @@ static Err *host_open(const PlanDevice *d, Pool *pool, KernelRoom room,
     h->base = (Device){&device_host, d};
     h->pool = pool;
     h->scratch_each = (room.scratch + PLAN_ALIGN - 1) & -PLAN_ALIGN;
-    if (!allocate(h, d, room.shared)) {
+    if (!allocate(h, d, room)) {
         host_close(&h->base);
         return err_new(ERR_LIMIT, "%s: cannot get %" PRId64 " bytes of memory",
                        d->name, d->weights + d->states + d->scratch);
@@ -92,7 +94,7 @@ static Err *host_open(const PlanDevice *d, Pool *pool, KernelRoom room,
 
 static void *host_address(Device *d, Place at)
 {
-    return host(d)->region[at.region] + at.offset;
+    return host(d)->region[at.region].p + at.offset;
 }
 
 static Err *host_write(Device *d, Place at, const void *src, int64_t n)
@@ -116,7 +118,7 @@ static void run_items(void *ctx, int64_t begin, int64_t end, int thread)
 {
     const Job *j = ctx;
     j->launch->fn(j->launch->call, begin, end,
-                  j->device->scratch + thread * j->device->scratch_each);
+                  j->device->scratch.p + thread * j->device->scratch_each);
 }
 
 static Err *host_launch(Device *d, const Launch *l)
@@ -124,7 +126,8 @@ static Err *host_launch(Device *d, const Launch *l)
     KernelCall call = *l->call;
     Launch with_shared = {&call, l->fn, l->items};
     Job j = {host(d), &with_shared};
-    call.shared = host(d)->shared;
+    call.shared = host(d)->shared.p;
+    call.counters = host(d)->counters.p;
     pool_run(host(d)->pool, run_items, &j, l->items);
     return NULL;
 }

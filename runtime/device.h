@@ -26,16 +26,16 @@ typedef struct Device Device;
 
 /* One kernel, ready to run on T, R, C of the call. */
 typedef struct {
-    const KernelCall *call; /* arg: addresses of this device; shared is set by
-                               the device */
+    const KernelCall *call; /* arg: addresses of this device; shared and
+                               counters are set by the device */
     KernelFn *fn;
     int64_t items;
 } Launch;
 
 /* What the kernels that will run want besides their arguments (KernelInfo). */
 typedef struct {
-    int64_t scratch; /* bytes for each thread */
-    int64_t shared;  /* bytes */
+    int64_t scratch;          /* bytes for each thread */
+    int64_t shared, counters; /* bytes */
 } KernelRoom;
 
 /* What a kind of device can do. */

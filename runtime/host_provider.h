@@ -17,7 +17,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum { HOST_PROVIDER_ABI = 2 };
+enum { HOST_PROVIDER_ABI = 3 };
 #define HOST_PROVIDER_SYMBOL "sextet_host_provider"
 
 typedef struct {
@@ -27,6 +27,7 @@ typedef struct {
     int64_t past;     /* rows already in the per-token states (C = past + T) */
     int64_t capacity; /* rows the per-token states can hold */
     void *shared;     /* KernelInfo.shared bytes, one for all threads */
+    void *counters;   /* KernelInfo.counters bytes, likewise */
 } KernelCall;
 
 typedef void KernelFn(const KernelCall *c, int64_t begin, int64_t end,
@@ -37,8 +38,9 @@ typedef struct {
     int64_t items_sym; /* a Sym of plan.h */
     int64_t scratch;   /* bytes per thread, 64-byte aligned */
     int64_t shared;    /* bytes that all threads of a launch share, 64-byte
-                          aligned: zeros at first; what must be zero when a
-                          launch begins, the one before left so */
+                          aligned; other kernels leave anything there */
+    int64_t counters;  /* the same, but zero when a launch begins and left so
+                          by every kernel */
 } KernelInfo;
 
 typedef struct HostModule HostModule;

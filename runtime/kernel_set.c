@@ -6,7 +6,7 @@
 #include "base/log.h"
 
 enum { MAX_GROUPS = 16, MIN_GROUP_BYTES = 4096 };
-/* A kernel that asks for more scratch a thread is broken. */
+/* A kernel that asks for more scratch a thread, or to share, is broken. */
 static const int64_t max_scratch = INT64_C(1) << 30;
 
 typedef struct {
@@ -138,16 +138,19 @@ static Err *load_group(KernelSet *s, Group *g)
     return s->provider->load(g->object.data, g->object.n, &g->module);
 }
 
+static bool is_room(int64_t n) { return n >= 0 && n <= max_scratch; }
+
 static Err *check_info(const char *name, const KernelInfo *info)
 {
     if (info->items_k < 0 || info->items_sym < 0 ||
-        info->items_sym >= SYM_COUNT || info->scratch < 0 ||
-        info->scratch > max_scratch || info->shared < 0 ||
-        info->shared > max_scratch)
+        info->items_sym >= SYM_COUNT || !is_room(info->scratch) ||
+        !is_room(info->shared) || !is_room(info->counters))
         return err_new(ERR_DEVICE, "kernel '%s' describes itself wrongly",
                        name);
     return NULL;
 }
+
+static void grow(int64_t *room, int64_t n) { *room = n > *room ? n : *room; }
 
 static Err *resolve(KernelSet *s, int i)
 {
@@ -165,10 +168,9 @@ static Err *resolve(KernelSet *s, int i)
      * their representations agree. */
     memcpy(&s->kernel[i].fn, &fn, sizeof fn);
     s->kernel[i].info = *info;
-    if (info->scratch > s->room.scratch)
-        s->room.scratch = info->scratch;
-    if (info->shared > s->room.shared)
-        s->room.shared = info->shared;
+    grow(&s->room.scratch, info->scratch);
+    grow(&s->room.shared, info->shared);
+    grow(&s->room.counters, info->counters);
     return NULL;
 }
 

@@ -11,18 +11,28 @@ void emit_fail(Emit *e, Err *err)
         err_free(err);
 }
 
+/* The next bytes of an area, of which *used are taken. */
+static LLVMValueRef take(const Emit *e, LLVMValueRef area, int64_t *used,
+                         int64_t bytes)
+{
+    LLVMValueRef p = l_at(e->ir, area, *used);
+    *used += (bytes + 63) / 64 * 64;
+    return p;
+}
+
 LLVMValueRef emit_scratch(Emit *e, int64_t bytes)
 {
-    LLVMValueRef p = l_at(e->ir, e->scratch, e->scratch_used);
-    e->scratch_used += (bytes + 63) / 64 * 64;
-    return p;
+    return take(e, e->scratch, &e->scratch_used, bytes);
 }
 
 LLVMValueRef emit_shared(Emit *e, int64_t bytes)
 {
-    LLVMValueRef p = l_at(e->ir, e->shared, e->shared_used);
-    e->shared_used += (bytes + 63) / 64 * 64;
-    return p;
+    return take(e, e->shared, &e->shared_used, bytes);
+}
+
+LLVMValueRef emit_counters(Emit *e, int64_t n)
+{
+    return take(e, e->counters, &e->counters_used, n * COUNTER_BYTES);
 }
 
 LLVMValueRef emit_dim(Emit *e, Dim d)
@@ -64,6 +74,8 @@ static void load_arguments(Emit *e)
     e->outputs = call_field(e, ir->i64, offsetof(KernelCall, outputs), "R");
     e->past = call_field(e, ir->i64, offsetof(KernelCall, past), "past");
     e->shared = call_field(e, ir->ptr, offsetof(KernelCall, shared), "shared");
+    e->counters =
+        call_field(e, ir->ptr, offsetof(KernelCall, counters), "counters");
     e->arg = ARENA_ARRAY(ir->arena, LLVMValueRef, n + 1);
     for (int i = 0; i < n; i++) {
         int k = i - (int)g->n_params;
@@ -90,18 +102,22 @@ static IrPlace begin_function(Emit *e)
     return back;
 }
 
-_Static_assert(sizeof(KernelInfo) == 4 * sizeof(int64_t), "as emitted");
+enum { INFO_FIELDS = sizeof(KernelInfo) / sizeof(int64_t) };
+_Static_assert(sizeof(KernelInfo) == INFO_FIELDS * sizeof(int64_t), "all i64");
 
 static void emit_info(const Emit *e)
 {
     const Ir *ir = e->ir;
     char name[160];
-    int64_t v[] = {e->items.k, e->items.sym, e->scratch_used, e->shared_used};
-    LLVMValueRef field[4];
-    for (int i = 0; i < 4; i++)
+    KernelInfo info = {e->items.k, e->items.sym, e->scratch_used,
+                       e->shared_used, e->counters_used};
+    int64_t v[INFO_FIELDS];
+    LLVMValueRef field[INFO_FIELDS];
+    memcpy(v, &info, sizeof v);
+    for (int i = 0; i < INFO_FIELDS; i++)
         field[i] = l_int(ir, v[i]);
     snprintf(name, sizeof name, "%s.info", e->g->name);
-    LLVMValueRef c = LLVMConstArray2(ir->i64, field, 4);
+    LLVMValueRef c = LLVMConstArray2(ir->i64, field, INFO_FIELDS);
     LLVMValueRef g = LLVMAddGlobal(ir->mod, l_type(c), name);
     LLVMSetInitializer(g, c);
     LLVMSetGlobalConstant(g, true);

@@ -19,11 +19,11 @@ typedef struct {
     Ir *ir;
     const Graph *g;
     Err *err;
-    LLVMValueRef begin, end, scratch, shared;
+    LLVMValueRef begin, end, scratch, shared, counters;
     LLVMValueRef tokens, outputs, past; /* i64 */
     LLVMValueRef *arg;                  /* pointers: [n_params + n_results] */
     Dim items;                          /* set by the class emitter */
-    int64_t scratch_used, shared_used;  /* bytes */
+    int64_t scratch_used, shared_used, counters_used; /* bytes */
 } Emit;
 
 /* Emits kernel function g and its NAME.info. */
@@ -39,6 +39,9 @@ static inline LLVMValueRef emit_scratch_f32(Emit *e, int64_t n)
 }
 /* Room in the memory that all threads share, likewise (KernelInfo.shared). */
 LLVMValueRef emit_shared(Emit *e, int64_t bytes);
+/* n counters of COUNTER_BYTES each, for all threads: zero before and after. */
+enum { COUNTER_BYTES = 64 }; /* so that threads do not take lines in turns */
+LLVMValueRef emit_counters(Emit *e, int64_t n);
 /* The value of a dimension in this step. */
 LLVMValueRef emit_dim(Emit *e, Dim d);
 /* Pointer to the memory of a result, by its number. */

@@ -1,18 +1,19 @@
 /* emit_attention.c - causal attention over the per-token states.
  *
  * A work item is a token and up to HEADS query heads of one group, which share
- * every key and value row they load; many tokens go by attention_block.c.  Keys are taken KEYS at a time with the
- * running maximum m and sum s of the softmax: when m grows, what was summed so
- * far shrinks by e^(old m - m).  Rows of a block type are decoded into scratch
- * first.  Many keys are cut into parts, an item each; who finishes last adds up
- * what the parts left in shared memory. */
+ * every key and value row they load; many tokens go by attention_block.c.  Keys
+ * are taken KEYS at a time with the running maximum m and sum s of the softmax:
+ * when m grows, what was summed so far shrinks by e^(old m - m).  Rows of a
+ * block type are decoded into scratch first.  Many keys are cut into parts, an
+ * item each; who finishes last adds up what the parts left in shared memory. */
 #include <math.h>
 
 #include "gen/llvm/attention.h"
 #include "gen/llvm/tile.h"
 #include "gen/llvm/vecmath.h"
 
-enum { HEADS = 4, KEYS = 32, TOGETHER = 4, LINE = 64 };
+enum { HEADS = 4, KEYS = 32, TOGETHER = 4 };
+enum { LINE = 64, AHEAD_LINES = 16 }; /* asked for early; of a row, at most */
 /* Into how many parts the keys of a token may be cut, the least worth a part,
  * and where o lies in what a part leaves. */
 enum { PARTS = 8, PART_KEYS = 256, LEFT_O = 16 };
@@ -40,7 +41,7 @@ typedef struct {
     LLVMValueRef key, keys; /* row being read; row 0 of the tile */
     int together;           /* values at once, and their weights */
     LLVMValueRef weight[HEADS][TOGETHER];
-    LLVMValueRef left, done; /* shared: what parts leave, how many have */
+    LLVMValueRef left, done; /* shared: what parts leave; how many have */
 } Attention;
 
 static int heads_together(int64_t per_group)
@@ -84,12 +85,13 @@ static void prefetch_rows(const Attention *a, const ReadRows *r,
                           LLVMValueRef row, int n)
 {
     Ir *ir = a->ir;
-    int64_t bytes = block_bytes(r->t, a->d);
+    int64_t lines = (block_bytes(r->t, a->d) + LINE - 1) / LINE;
     if (r->decoded)
         return;
     for (int j = 0; j < n; j++)
-        for (int64_t i = 0; i < bytes; i += LINE)
-            l_prefetch(ir, l_at(ir, row, (KEYS + j) * r->rows.row_bytes + i));
+        for (int64_t i = 0; i < lines && i < AHEAD_LINES; i++)
+            l_prefetch(ir, l_at(ir, row, (KEYS + j) * r->rows.row_bytes +
+                                           i * LINE));
 }
 
 /* Row `first` of the tile, decoded if need be. */
@@ -365,7 +367,7 @@ static LLVMValueRef is_last(const Attention *a, LLVMValueRef slot,
                             LLVMValueRef parts)
 {
     Ir *ir = a->ir;
-    LLVMValueRef at = l_index(ir, a->done, slot, 64), n, last;
+    LLVMValueRef at = l_index(ir, a->done, slot, COUNTER_BYTES), n, last;
     n = LLVMBuildAtomicRMW(ir->b, LLVMAtomicRMWBinOpAdd, at, l_int(ir, 1),
                            LLVMAtomicOrderingAcquireRelease, false);
     last = l_icmp(ir, LLVMIntEQ, l_addi(ir, n, 1), parts);
@@ -475,7 +477,7 @@ void emit_attention_class(Emit *e)
     e->items = (Dim){units * PARTS, SYM_T};
     units *= ATTENTION_MANY - 1; /* at most, where parts are left */
     a.left = emit_shared(e, units * PARTS * a.heads * (LEFT_O + a.d) * 4);
-    a.done = emit_shared(e, units * 64);
+    a.done = emit_counters(e, units);
     LLVMValueRef many = l_int(ir, ATTENTION_MANY);
     Branch br = l_if(ir, "many", l_icmp(ir, LLVMIntSGE, e->tokens, many));
     attention_block(e, &blocks, n, a.heads);

@@ -329,8 +329,10 @@ static inline void rig_items(const Rig *r, const char *name,
     cr_assert(info->scratch % 64 == 0); /* so it starts aligned */
     RigBuf scratch = rig_alloc((size_t)info->scratch);
     RigBuf shared = rig_alloc((size_t)info->shared);
+    RigBuf counters = rig_alloc((size_t)info->counters);
     KernelCall with_shared = *call;
-    with_shared.shared = memset(shared.p, 0, (size_t)info->shared);
+    with_shared.shared = shared.p;
+    with_shared.counters = memset(counters.p, 0, counters.n);
     call = &with_shared;
     int64_t cut[5] = {0, n, rig_below(n + 1), rig_below(n + 1), n};
     for (int i = 0; i < 5; i++)
@@ -347,8 +349,12 @@ static inline void rig_items(const Rig *r, const char *name,
     }
     rig_check_guards(&scratch, name);
     rig_check_guards(&shared, name);
+    rig_check_guards(&counters, name);
+    for (size_t i = 0; i < counters.n; i++)
+        cr_assert(counters.p[i] == 0, "%s: leaves a counter", name);
     rig_buf_free(&scratch);
     rig_buf_free(&shared);
+    rig_buf_free(&counters);
 }
 
 /* Normalised mean square error; also the worst element against its row. */

@@ -69,6 +69,20 @@ Test(attention, gated)
              1e-10);
 }
 
+/* Code must not grow with sizes that a hostile text may name. */
+Test(attention, huge_heads_compile, .timeout = 60)
+{
+    Buf object = {0};
+    const char *text =
+        "module t\nfunc @f(%q: f32[T,1,67108864], @k: f32[C,1,67108864], "
+        "@v: f16[C,1,67108864]) {\n"
+        "  %y = attention %q, @k, @v {scale=1} : f32[T,1,67108864]\n"
+        "  ret %y\n}\n";
+    rig_ok(rig_provider()->compile(text, "native", &object, NULL));
+    cr_expect(object.n < 1 << 20);
+    buf_free(&object);
+}
+
 /* One score far above the rest, first or last. */
 static void sharpen(const Graph *g, RigValue *p)
 {

@@ -88,13 +88,13 @@ static const struct {
     KernelFn *fn;
     KernelInfo info;
 } kernels[] = {
-    {"embed", embed, {1, SYM_T, 0, 0}},
-    {"append", append, {1, SYM_T, 0, 0}},
-    {"mix", mix, {WIDTH, SYM_ONE, sizeof(float), 0}},
-    {"head", head, {1, SYM_R, 0, 0}},
-    {"add", add, {1, SYM_T, 0, 0}},
+    {"embed", embed, {1, SYM_T, 0, 0, 0}},
+    {"append", append, {1, SYM_T, 0, 0, 0}},
+    {"mix", mix, {WIDTH, SYM_ONE, sizeof(float), 0, 0}},
+    {"head", head, {1, SYM_R, 0, 0, 0}},
+    {"add", add, {1, SYM_T, 0, 0, 0}},
 };
-static const KernelInfo wrong_info = {-1, SYM_T, 0, 0};
+static const KernelInfo wrong_info = {-1, SYM_T, 0, 0, 0};
 
 struct HostModule {
     char *text;

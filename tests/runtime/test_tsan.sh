@@ -18,8 +18,11 @@ for src in runtime/base/*.c runtime/gguf*.c runtime/plan*.c runtime/module_*.c \
     runtime/dev*.c runtime/exec.c runtime/flow.c runtime/kernel_set.c \
     runtime/pipeline.c runtime/pool.c runtime/program.c runtime/provider.c \
     runtime/session.c runtime/weights.c; do
-    extra=
-    [ "$src" = runtime/pool.c ] && extra=-D_GNU_SOURCE
+    case $src in # as in CMakeLists.txt
+        runtime/pool.c) extra=-D_GNU_SOURCE ;;
+        runtime/dev_host.c) extra=-D_DEFAULT_SOURCE ;;
+        *) extra= ;;
+    esac
     $cc $flags $extra -c "$src" -o "$work/obj/$(basename "$src" .c).o"
 done
 $cc $flags -shared tests/runtime/module_toy.c runtime/base/err.c \
