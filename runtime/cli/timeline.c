@@ -47,19 +47,20 @@ enum { COLUMNS = 64 };
 /* Enough digits to tell things apart, no more. */
 static int digits(double v) { return v < 10 ? 2 : v < 100 ? 1 : 0; }
 
+static double length(const Span *s) { return s->end - s->start; }
+
 static void print_rows(const Timeline *t, double end, TimelineUnit u, FILE *f)
 {
-    fprintf(f, "%-9s %-9s %24s %7s\n", "device", "layers", "first, last chunk",
+    fprintf(f, "%-9s %-9s %22s %7s\n", "device", "layers", "first, last chunk",
             "busy");
     for (int r = 0; r < t->n_rows; r++) {
-        const Span *first = span_of(t, 0, r);
-        const Span *last = span_of(t, t->n_chunks - 1, r);
-        double a = (first->end - first->start) * u.per_second;
-        double b = (last->end - last->start) * u.per_second;
-        fprintf(f, "%-9s %-9s %10.*f, %.*f %s %*s %5.0f %%\n", t->row[r].device,
-                t->row[r].layers, digits(a), a, digits(b), b, u.name,
-                (int)(8 - strlen(u.name)) - 0, "",
-                100 * timeline_busy(t, r) / end);
+        char ends[64];
+        double a = length(span_of(t, 0, r)) * u.per_second;
+        double b = length(span_of(t, t->n_chunks - 1, r)) * u.per_second;
+        int n = digits(a > b ? a : b);
+        snprintf(ends, sizeof ends, "%.*f, %.*f %s", n, a, n, b, u.name);
+        fprintf(f, "%-9s %-9s %22s %5.0f %%\n", t->row[r].device,
+                t->row[r].layers, ends, 100 * timeline_busy(t, r) / end);
     }
 }
 
