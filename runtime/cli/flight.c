@@ -69,10 +69,9 @@ Err *flight_draw(const Flight *f, Arena *a, const PredictSpec *spec,
     FILE *out = open_memstream(&text, &n);
     if (!out)
         abort();
-    buf_printf(&heading, "%s, prompt of %" PRId64 " tokens, %d device%s of %d "
-                         "at work at once at most",
-               spec->plan->model, spec->tokens, spec->lanes,
-               spec->lanes > 1 ? "s" : "", f->last.n_rows);
+    buf_printf(&heading, "%s, prompt of %" PRId64 " tokens, at most %d of %d "
+                         "devices at work at once",
+               spec->plan->model, spec->tokens, spec->lanes, f->last.n_rows);
     timeline_svg(heading.data, both, 2, out);
     fclose(out);
     Err *e = file_write(path, text, n);
