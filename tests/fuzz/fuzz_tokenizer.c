@@ -1,8 +1,8 @@
 /* Any text goes through encode and decode and comes back; any ids decode.
  *
- * Byte 0 of the input picks splitter, engine, NFC and repair.  Without control tokens:
- *   decode(encode(x)) == NFC of x between the user-defined tokens, which for a
- *   vocabulary without such tokens would be NFC(x); the stretches are found
+ * Byte 0 of the input picks splitter, engine, NFC and repair.  Without control
+ * tokens: decode(encode(x)) == NFC of x between the user-defined tokens, which
+ * for a vocabulary without such tokens would be NFC(x); the stretches are found
  *   here by plain search.  The stream decoder gives the same bytes. */
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@ static void check(int ok)
 /* One of each pattern; half of them by PCRE2's interpreter. */
 static Tokenizer *tokenizer_of(unsigned how)
 {
-    static const char *const pre[] = {"qwen35", "qwen2",   "gpt-2",  "smollm",
+    static const char *const pre[] = {"qwen35",  "qwen2",  "gpt-2",  "smollm",
                                       "default", "llama3", "qwen35", "smollm"};
     static Tokenizer *made[256];
     Tokenizer **t = &made[how & 0xF2];

@@ -55,7 +55,8 @@ static llama_token step(struct llama_context *c, const llama_token *id,
         best = 0;
         for (int k = 1; k < width; k++)
             best = row[k] > row[best] ? k : best;
-        need(fwrite(row, 4, (size_t)width, out) == (size_t)width, "cannot write");
+        need(fwrite(row, 4, (size_t)width, out) == (size_t)width,
+             "cannot write");
     }
     llama_batch_free(b);
     return best;
@@ -82,7 +83,8 @@ static void quiet(enum ggml_log_level level, const char *text, void *ctx)
 int main(int argc, char **argv)
 {
     static llama_token id[2 * MAX_IDS];
-    need(argc == 4 || argc == 5, "usage: MODEL.gguf TOKENS.txt OUT.f32 [GREEDY]");
+    need(argc == 4 || argc == 5,
+         "usage: MODEL.gguf TOKENS.txt OUT.f32 [GREEDY]");
     int n = read_ids(argv[2], id), more = argc == 5 ? atoi(argv[4]) : 0;
     need(more >= 0 && n + more <= MAX_IDS, "too many tokens");
     llama_log_set(quiet, NULL);

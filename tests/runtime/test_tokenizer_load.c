@@ -41,9 +41,9 @@ static void set_token(Tiny *v, int i, const char *s)
 
 Test(tokenizer_load, missing_keys)
 {
-    static const char *const keys[] = {
-        "tokenizer.ggml.model", "tokenizer.ggml.tokens",
-        "tokenizer.ggml.merges"};
+    static const char *const keys[] = {"tokenizer.ggml.model",
+                                       "tokenizer.ggml.tokens",
+                                       "tokenizer.ggml.merges"};
     for (int i = 0; i < 3; i++) {
         Tiny *v = tiny_new("qwen35");
         drop_key(v, keys[i]);

@@ -29,6 +29,8 @@ static const Class classes[] = {
     {"words of ten", "extraction ", 0, 0},
     {"digit 1", "1", 0, 0},
     {"digits", NULL, '0', '9'},
+    {"Arabic digits", NULL, 0x660, 0x669},
+    {"Arabic and ASCII digits", "12\xD9\xA3", 0, 0},
     {"letter, digit", "a1", 0, 0},
     {"blanks", " ", 0, 0},
     {"tabs and blanks", "\t ", 0, 0},
@@ -93,8 +95,11 @@ static Err *open_as(const ModelInfo *file, const char *pre, Arena *a,
             m.n_meta--;
         else
             meta[i - (file->n_meta - m.n_meta)] = file->meta[i];
-    meta[m.n_meta++] = (MetaValue){.key = key, .kind = META_STRING, .n = 1,
-                                   .strings = text, .lengths = length};
+    meta[m.n_meta++] = (MetaValue){.key = key,
+                                   .kind = META_STRING,
+                                   .n = 1,
+                                   .strings = text,
+                                   .lengths = length};
     m.meta = meta;
     model_index(a, &m, &twice);
     return tokenizer_new(&m, NULL, out);
@@ -104,8 +109,7 @@ static Err *measure(const Tokenizer *t, const Buf *text)
 {
     Tokens ids = {0};
     clock_t start = clock();
-    Err *e =
-        tokenizer_encode(t, text->data, text->n, TOKENIZE_SPECIAL, &ids);
+    Err *e = tokenizer_encode(t, text->data, text->n, TOKENIZE_SPECIAL, &ids);
     double s = (double)(clock() - start) / CLOCKS_PER_SEC;
     printf(" %.3f |", s / ((double)text->n * 1e-6));
     fflush(stdout);
@@ -144,7 +148,8 @@ int main(int argc, char **argv)
     Tokenizer *t[N_PATTERNS] = {0};
     double megabytes = argc > 2 ? atof(argv[2]) : 10;
     if (argc < 2 || !(megabytes > 0 && megabytes <= 1000)) {
-        fprintf(stderr, "usage: tokenizer_speed MODEL.gguf [MEGABYTES] [CLASS]\n");
+        fprintf(stderr,
+                "usage: tokenizer_speed MODEL.gguf [MEGABYTES] [CLASS]\n");
         return 2;
     }
     DO(gguf_open(argv[1], &g));
