@@ -17,10 +17,11 @@
  *              append address whole rows of parameters instead.  Values without
  *              a symbol (weights, constants) broadcast.
  *   matmul     one or more matmul nodes reading the same parameter x ([T,K] or
- *              [R,K], f32 or q8a), each weight a parameter, then EW nodes
- *              whose values are [T,N] like the products they (indirectly)
- *              read; other operands are parameters [T,N], [N], [1],
- *              [T,1] or scalars.  Products with different N are independent columns.
+ *              [R,K], f32, q8a or q16a), each weight a parameter, packed or
+ *              not, then EW nodes whose values are [T,N] like the products
+ *              they (indirectly) read; other operands are parameters [T,N],
+ *              [N], [1], [T,1] or scalars.  Products with different N are
+ *              independent columns.
  *   experts    the same for matmul_experts (one shared x and ids), values
  *              [T,k,N]; other operands [T,k,N], [T,k,1], [N], [1],
  *              scalars.

@@ -110,7 +110,8 @@ static Err *add_weight(Sched *s, const Node *n, int device, int *out)
     if (e->stamp)
         return NULL;
     PlanWeight w = {.tensor = keep(s, n->text), .type = n->type.dtype,
-                    .packing = n->type.packing, .rank = n->type.rank, .ne = {1, 1, 1, 1},
+                    .packing = n->type.packing, .rank = n->type.rank,
+                    .ne = {1, 1, 1, 1},
                     .cls = class_of(n->text), .device = device};
     if (n->type.dtype == TYPE_ANY)
         return err_new(ERR_INPUT, "weight %s has no type yet", n->text);

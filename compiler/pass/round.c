@@ -2,9 +2,9 @@
  *
  * A product with a block-quantised matrix reads its input rounded to int8 or
  * int16 with a scale per 32 values: integer products are several times faster.
- * Eight bits are about as rough as the weights, sixteen are nearly exact.  One rounding serves all the
- * products that read the same value.  Float matrices (routers, small heads)
- * keep float inputs. */
+ * Eight bits are about as rough as the weights, sixteen are nearly exact.  One
+ * rounding serves all the products that read the same value.  Float matrices
+ * (routers, small heads) keep float inputs. */
 #include "compiler/pass.h"
 
 static bool wants_rounding(const Graph *g, const Node *n)

@@ -5,7 +5,7 @@
 
 #include "gen/llvm/rows.h"
 
-/* A state as the loops see it: rows of d values of type t. */
+/* A state as the loops see it: rows of heads, of which one group is read. */
 typedef struct {
     LLVMValueRef base; /* of row 0, this group */
     BlockType state;   /* as stored */
@@ -14,6 +14,11 @@ typedef struct {
 
 /* State argument `arg` of an attention node, for one group of heads. */
 KvRows attention_rows(Emit *e, const Node *n, int arg, LLVMValueRef group);
+
+/* y *= factor and y += factor * x, of n floats; factor is a scalar. */
+void attention_scale(Ir *ir, LLVMValueRef y, int64_t n, LLVMValueRef factor);
+void attention_add(Ir *ir, LLVMValueRef y, int64_t n, LLVMValueRef factor,
+                   LLVMValueRef x);
 
 /* Can many tokens be attended to together, and from how many on? */
 enum { ATTENTION_MANY = 8 };

@@ -1,8 +1,9 @@
 /* attention_block.c - attention of many tokens: products of small matrices.
  *
- * A unit of work is TILE rows (some tokens by some heads of one group) that walk
- * over the keys TILE at a time.  Keys are transposed, so that scores are rows by
- * panels of keys, and the sums rows by panels of values; both are panel_block().
+ * A unit of work is TILE rows (some tokens by some heads of one group) that
+ * walk over the keys TILE at a time.  Keys are transposed, so that scores are
+ * rows by panels of keys, and the sums rows by panels of values; both are
+ * panel_block().
  * The softmax keeps the running maximum m and sum s of each row: when m grows,
  * what was summed so far shrinks by e^(old m - m). */
 #include <math.h>
@@ -24,13 +25,13 @@ typedef struct {
     LLVMValueRef token, count;     /* its first token, how many */
     LLVMValueRef rows;             /* count * heads */
     KvRows k, v;
-    LLVMValueRef q, o;             /* scratch [TILE,d] */
-    LLVMValueRef plain;            /* scratch [TILE,d]: keys or values as rows */
-    LLVMValueRef panels;           /* the same as panels of PANEL_COLS */
-    LLVMValueRef p, m, s;          /* scratch [TILE,TILE], [TILE], [TILE] */
+    LLVMValueRef q, o;     /* scratch [TILE,d] */
+    LLVMValueRef plain;    /* scratch [TILE,d]: keys or values as rows */
+    LLVMValueRef panels;   /* the same as panels of PANEL_COLS */
+    LLVMValueRef p, m, s;  /* scratch [TILE,TILE], [TILE], [TILE] */
     LLVMValueRef of_scores, of_sums; /* scratch: lists for panel_block() */
-    LLVMValueRef first, here;      /* keys [first, first + here) */
-    LLVMValueRef padded;           /* here, as a multiple of eight */
+    LLVMValueRef first, here;        /* keys [first, first + here) */
+    LLVMValueRef padded;             /* here, as a multiple of eight */
 } Block;
 
 bool attention_blocks(const Node *n)
@@ -82,6 +83,13 @@ static void start(Block *b)
 
 /* ---- keys and values in ---- */
 
+static void zero_row(Block *b, LLVMValueRef i)
+{
+    Ir *ir = b->ir;
+    LLVMBuildMemSet(ir->b, f32_at(b, b->plain, i, b->d),
+                    LLVMConstInt(ir->i8, 0, false), l_int(ir, 4 * b->d), 4);
+}
+
 /* Rows of the tile as f32; zeros up to a multiple of eight. */
 static void load_rows(Block *b, const KvRows *kv)
 {
@@ -93,8 +101,7 @@ static void load_rows(Block *b, const KvRows *kv)
     l_call(ir, tile_decoder(ir, kv->state), args, 3);
     l_end(ir, &l);
     l = l_for(ir, "zero", b->here, b->padded, 1);
-    LLVMBuildMemSet(ir->b, f32_at(b, b->plain, l.i, b->d),
-                    LLVMConstInt(ir->i8, 0, false), l_int(ir, 4 * b->d), 4);
+    zero_row(b, l.i);
     l_end(ir, &l);
 }
 
@@ -124,12 +131,78 @@ static void load_keys(Block *b)
     l_end(ir, &j);
 }
 
+/* How many keys of the tile a row sees; below 1: none. */
+static LLVMValueRef keys_seen(const Block *b, LLVMValueRef row)
+{
+    Ir *ir = b->ir;
+    LLVMValueRef token = l_div(ir, row, l_int(ir, b->heads)), seen;
+    token = l_add(ir, b->token, token);
+    seen = l_addi(ir, l_add(ir, b->e->past, token), 1);
+    return l_sub(ir, seen, b->first);
+}
+
+/* ---- values that are no numbers: a key that a row does not see has weight 0,
+ * but 0 * NaN is NaN.  Where keys are hidden, such values are added one by one
+ * to the rows that see them, and are zeros in the product. ---- */
+
+typedef struct {
+    LLVMValueRef value;
+    Acc sum;
+} Finite;
+
+static void finite_lanes(Ir *ir, void *ctx, LLVMValueRef i, int lanes)
+{
+    const Finite *c = ctx;
+    LLVMValueRef v = l_f32_at(ir, c->value, i, lanes);
+    l_acc_fma(ir, &c->sum, v, l_like(v, 0));
+}
+
+static LLVMValueRef is_finite(const Block *b, LLVMValueRef value)
+{
+    Ir *ir = b->ir;
+    Finite c = {value, l_acc(ir, ir->lanes, 0)};
+    l_lanes_for(ir, b->d, ir->lanes, finite_lanes, &c);
+    LLVMValueRef sum = l_acc_sum(ir, &c.sum);
+    return l_fcmp(ir, LLVMRealORD, sum, sum);
+}
+
+static void add_value(Block *b, LLVMValueRef k)
+{
+    Ir *ir = b->ir;
+    Loop l = l_for(ir, "row", l_int(ir, 0), b->rows, 1);
+    LLVMValueRef sees = l_icmp(ir, LLVMIntSLT, k, keys_seen(b, l.i));
+    Branch br = l_if(ir, "sees", sees);
+    LLVMValueRef p = l_index(ir, f32_at(b, b->p, l.i, TILE), k, 4);
+    attention_add(ir, f32_at(b, b->o, l.i, b->d), b->d,
+                  l_load(ir, ir->f32, p), f32_at(b, b->plain, k, b->d));
+    l_else(ir, &br);
+    l_endif(ir, &br);
+    l_end(ir, &l);
+}
+
+static void set_aside(Block *b)
+{
+    Ir *ir = b->ir;
+    LLVMValueRef least = keys_seen(b, l_int(ir, 0)), hidden;
+    hidden = l_icmp(ir, LLVMIntSLT, least, b->here);
+    Loop l = l_for(ir, "finite", l_int(ir, 0),
+                   l_select(ir, hidden, b->here, l_int(ir, 0)), 1);
+    LLVMValueRef fine = is_finite(b, f32_at(b, b->plain, l.i, b->d));
+    Branch br = l_if(ir, "fine", fine);
+    l_else(ir, &br);
+    add_value(b, l.i);
+    zero_row(b, l.i);
+    l_endif(ir, &br);
+    l_end(ir, &l);
+}
+
 /* Columns are dimensions. */
 static void load_values(Block *b)
 {
     Ir *ir = b->ir;
     LLVMTypeRef t = l_vec(ir->f32, PANEL_COLS);
     load_rows(b, &b->v);
+    set_aside(b);
     Loop k = l_for(ir, "value", l_int(ir, 0), b->padded, 1);
     Loop j = l_for(ir, "dims", l_int(ir, 0), l_int(ir, b->d), PANEL_COLS);
     LLVMValueRef from = l_index(ir, f32_at(b, b->plain, k.i, b->d), j.i, 4);
@@ -183,7 +256,6 @@ static void multiply(Block *b, LLVMValueRef list, LLVMValueRef cols,
 /* ---- softmax so far ---- */
 
 typedef struct {
-    const Block *b;
     LLVMValueRef row, seen; /* of p; keys that count */
     LLVMValueRef m;         /* the new maximum, for the second walk */
     Acc most, sum;
@@ -220,21 +292,12 @@ static void exp_lanes(Ir *ir, void *ctx, LLVMValueRef i, int lanes)
     l_acc_add(ir, &c->sum, p);
 }
 
-static void shrink_lanes(Ir *ir, void *ctx, LLVMValueRef i, int lanes)
-{
-    const LLVMValueRef *c = ctx; /* row, factor */
-    LLVMValueRef at = l_index(ir, c[0], i, 4);
-    LLVMValueRef v = l_load(ir, l_vec(ir->f32, lanes), at);
-    l_store(ir, l_fmul(ir, v, l_splat(ir, c[1], lanes)), at);
-}
-
 static void shrink_row(const Block *b, LLVMValueRef row, LLVMValueRef factor)
 {
     Ir *ir = b->ir;
     LLVMValueRef one = l_fcmp(ir, LLVMRealUNE, factor, l_real(ir, 1));
     Branch br = l_if(ir, "shrinks", one);
-    LLVMValueRef c[2] = {f32_at(b, b->o, row, b->d), factor};
-    l_lanes_for(ir, b->d, 2 * ir->lanes, shrink_lanes, c);
+    attention_scale(ir, f32_at(b, b->o, row, b->d), b->d, factor);
     l_else(ir, &br);
     l_endif(ir, &br);
 }
@@ -244,11 +307,9 @@ static void soften(Block *b, LLVMValueRef row)
 {
     Ir *ir = b->ir;
     LLVMValueRef at_m = f32_at(b, b->m, row, 1), at_s = f32_at(b, b->s, row, 1);
-    LLVMValueRef old = l_load(ir, ir->f32, at_m), token, shrink, s;
-    Soft c = {.b = b, .row = f32_at(b, b->p, row, TILE)};
-    token = l_add(ir, b->token, l_div(ir, row, l_int(ir, b->heads)));
-    c.seen = l_addi(ir, l_add(ir, b->e->past, token), 1);
-    c.seen = l_sub(ir, c.seen, b->first);
+    LLVMValueRef old = l_load(ir, ir->f32, at_m), shrink, s;
+    Soft c = {.row = f32_at(b, b->p, row, TILE)};
+    c.seen = keys_seen(b, row);
     c.most = l_acc(ir, ir->lanes, -HUGE_VAL);
     c.sum = l_acc(ir, ir->lanes, 0);
     l_lanes_for(ir, TILE, ir->lanes, mask_lanes, &c);

@@ -110,6 +110,42 @@ static LLVMValueRef tile_rows(const Attention *a, const ReadRows *r)
     return r->decoded;
 }
 
+/* ---- rows of sums ---- */
+
+typedef struct {
+    LLVMValueRef y, factor, x;
+} Axpy;
+
+static void scale_lanes(Ir *ir, void *ctx, LLVMValueRef i, int lanes)
+{
+    const Axpy *c = ctx;
+    LLVMValueRef v = l_f32_at(ir, c->y, i, lanes);
+    v = l_fmul(ir, v, l_splat(ir, c->factor, lanes));
+    l_store(ir, v, l_index(ir, c->y, i, 4));
+}
+
+void attention_scale(Ir *ir, LLVMValueRef y, int64_t n, LLVMValueRef factor)
+{
+    Axpy c = {y, factor, NULL};
+    l_lanes_for(ir, n, 2 * ir->lanes, scale_lanes, &c);
+}
+
+static void add_lanes(Ir *ir, void *ctx, LLVMValueRef i, int lanes)
+{
+    const Axpy *c = ctx;
+    LLVMValueRef v = l_f32_at(ir, c->x, i, lanes);
+    v = l_fma(ir, v, l_splat(ir, c->factor, lanes),
+              l_f32_at(ir, c->y, i, lanes));
+    l_store(ir, v, l_index(ir, c->y, i, 4));
+}
+
+void attention_add(Ir *ir, LLVMValueRef y, int64_t n, LLVMValueRef factor,
+                   LLVMValueRef x)
+{
+    Axpy c = {y, factor, x};
+    l_lanes_for(ir, n, ir->lanes, add_lanes, &c);
+}
+
 static LLVMValueRef head_at(const Attention *a, LLVMValueRef p, int h,
                             LLVMValueRef i)
 {
@@ -255,26 +291,13 @@ static void start_sums(Attention *a)
                     l_int(ir, a->heads * a->d * 4), 64);
 }
 
-typedef struct {
-    LLVMValueRef at, factor;
-} Divide;
-
-static void divide_lanes(Ir *ir, void *ctx, LLVMValueRef i, int lanes)
-{
-    const Divide *c = ctx;
-    LLVMValueRef p = l_index(ir, c->at, i, 4);
-    LLVMValueRef v = l_load(ir, l_vec(ir->f32, lanes), p);
-    l_store(ir, l_fmul(ir, v, l_splat(ir, c->factor, lanes)), p);
-}
-
 static void divide_by_sums(Attention *a)
 {
     Ir *ir = a->ir;
     for (int h = 0; h < a->heads; h++) {
-        Divide c = {head_at(a, a->o, h, l_int(ir, 0)), NULL};
-        c.factor = l_load(ir, ir->f32, a->s[h]);
-        c.factor = l_fdiv(ir, l_real(ir, 1), c.factor);
-        l_lanes_for(ir, a->d, ir->lanes, divide_lanes, &c);
+        LLVMValueRef s = l_load(ir, ir->f32, a->s[h]);
+        attention_scale(ir, head_at(a, a->o, h, l_int(ir, 0)), a->d,
+                        l_fdiv(ir, l_real(ir, 1), s));
     }
 }
 
@@ -317,30 +340,17 @@ static void leave(const Attention *a, LLVMValueRef slot, LLVMValueRef part)
     }
 }
 
-typedef struct {
-    LLVMValueRef to, from, factor;
-} Add;
-
-static void add_lanes(Ir *ir, void *ctx, LLVMValueRef i, int lanes)
-{
-    const Add *c = ctx;
-    LLVMValueRef at = l_index(ir, c->to, i, 4), v = l_f32_at(ir, c->from, i, lanes);
-    v = l_fma(ir, v, l_splat(ir, c->factor, lanes),
-              l_load(ir, l_vec(ir->f32, lanes), at));
-    l_store(ir, v, at);
-}
-
 /* Adds what one part left of one head to o and s; m is the largest of all. */
 static void add_left(Attention *a, LLVMValueRef from, int h)
 {
     Ir *ir = a->ir;
-    LLVMValueRef m = l_load(ir, ir->f32, a->m[h]), s;
-    Add c = {head_at(a, a->o, h, l_int(ir, 0)), l_at(ir, from, 4 * LEFT_O), NULL};
-    c.factor = vec_exp(ir, l_fsub(ir, l_load(ir, ir->f32, from), m));
+    LLVMValueRef m = l_load(ir, ir->f32, a->m[h]), s, factor;
+    factor = vec_exp(ir, l_fsub(ir, l_load(ir, ir->f32, from), m));
     s = l_load(ir, ir->f32, l_at(ir, from, 4));
-    s = l_fma(ir, s, c.factor, l_load(ir, ir->f32, a->s[h]));
+    s = l_fma(ir, s, factor, l_load(ir, ir->f32, a->s[h]));
     l_store(ir, s, a->s[h]);
-    l_lanes_for(ir, a->d, ir->lanes, add_lanes, &c);
+    attention_add(ir, head_at(a, a->o, h, l_int(ir, 0)), a->d, factor,
+                  l_at(ir, from, 4 * LEFT_O));
 }
 
 /* All parts in order, so that the sum does not depend on who was last. */
@@ -428,7 +438,7 @@ static void attend_part(Attention *a, Rows *r, Ref n, LLVMValueRef slot,
     l_endif(ir, &br);
 }
 
-/* A token at a time: a unit is a token and some heads, and has `parts` items. */
+/* A token at a time: a unit is a token and some heads; it has `parts` items. */
 static void attend_items(Attention *a, Rows *r, Ref n, int parts)
 {
     Emit *e = a->e;

@@ -58,17 +58,30 @@ void l_fn_end(Ir *ir, IrPlace back)
         LLVMPositionBuilderAtEnd(ir->b, back.at);
 }
 
-LLVMValueRef l_helper(Ir *ir, const char *name, LLVMTypeRef type, bool *is_new)
+LLVMValueRef l_helper(Ir *ir, const char *name, const char *params,
+                      bool *is_new)
 {
+    LLVMTypeRef type[8];
+    int n = 0;
     LLVMValueRef fn = LLVMGetNamedFunction(ir->mod, name);
     *is_new = !fn;
     if (fn)
         return fn;
-    fn = LLVMAddFunction(ir->mod, name, type);
+    for (; params[n]; n++)
+        type[n] = params[n] == 'p' ? ir->ptr : ir->i64;
+    fn = LLVMAddFunction(ir->mod, name, l_fn_type(ir->none, type, n));
     LLVMSetLinkage(fn, LLVMInternalLinkage);
     unsigned kind = LLVMGetEnumAttributeKindForName("noinline", 8);
     LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
                             LLVMCreateEnumAttribute(ir->ctx, kind, 0));
+    return fn;
+}
+
+LLVMValueRef l_helper_end(Ir *ir, IrPlace back)
+{
+    LLVMValueRef fn = ir->fn;
+    LLVMBuildRetVoid(ir->b);
+    l_fn_end(ir, back);
     return fn;
 }
 
@@ -325,6 +338,11 @@ LLVMValueRef l_elem(Ir *ir, LLVMValueRef p, BlockType t, LLVMValueRef i)
     if (info->elems > 1)
         i = LLVMBuildExactSDiv(ir->b, i, l_int(ir, info->elems), "");
     return l_index(ir, p, i, info->bytes);
+}
+
+LLVMValueRef l_pointer_at(Ir *ir, LLVMValueRef list, int i)
+{
+    return l_load(ir, ir->ptr, l_at(ir, list, 8 * i));
 }
 
 LLVMValueRef l_f32_at(Ir *ir, LLVMValueRef p, LLVMValueRef i, int lanes)

@@ -55,8 +55,12 @@ LLVMTypeRef l_fn_type(LLVMTypeRef ret, const LLVMTypeRef *params, int n);
 IrPlace l_fn_begin(Ir *ir, LLVMValueRef fn);
 /* Goes back to what was being built before. */
 void l_fn_end(Ir *ir, IrPlace back);
-/* The function of that name, declared internal on first use (*is_new). */
-LLVMValueRef l_helper(Ir *ir, const char *name, LLVMTypeRef type, bool *is_new);
+/* A function of the module that its kernels share, without a result: `params`
+ * is a letter a parameter, p a pointer, i an i64.  *is_new: the caller builds
+ * its body, from l_fn_begin() to l_helper_end(), which returns the function. */
+LLVMValueRef l_helper(Ir *ir, const char *name, const char *params,
+                      bool *is_new);
+LLVMValueRef l_helper_end(Ir *ir, IrPlace back);
 LLVMValueRef l_call(Ir *ir, LLVMValueRef fn, LLVMValueRef *args, int n);
 static inline LLVMValueRef l_param(const Ir *ir, unsigned i, const char *name)
 {
@@ -97,6 +101,8 @@ LLVMValueRef l_at(Ir *ir, LLVMValueRef p, int64_t bytes);
 LLVMValueRef l_index(Ir *ir, LLVMValueRef p, LLVMValueRef i, int64_t bytes);
 /* Element i of an array of t; i is a multiple of t's block length. */
 LLVMValueRef l_elem(Ir *ir, LLVMValueRef p, BlockType t, LLVMValueRef i);
+/* Element i of an array of pointers. */
+LLVMValueRef l_pointer_at(Ir *ir, LLVMValueRef list, int i);
 LLVMValueRef l_f32_at(Ir *ir, LLVMValueRef p, LLVMValueRef i, int lanes);
 /* `lanes` values of a FLOAT type or i32, as f32. */
 LLVMValueRef l_load_f32(Ir *ir, BlockType t, LLVMValueRef p, int lanes);

@@ -60,23 +60,6 @@ static PackHead read_head(Ir *ir, BlockType t, LLVMValueRef p)
     return h;
 }
 
-/* ---- function frames ---- */
-
-static LLVMValueRef function(Ir *ir, const char *name, const char *params,
-                             bool *is_new)
-{
-    LLVMTypeRef t[8];
-    int n = 0;
-    for (; params[n]; n++)
-        t[n] = params[n] == 'p' ? ir->ptr : ir->i64;
-    return l_helper(ir, name, l_fn_type(ir->none, t, n), is_new);
-}
-
-static LLVMValueRef pointer_at(Ir *ir, LLVMValueRef list, int i)
-{
-    return l_load(ir, ir->ptr, l_at(ir, list, 8 * i));
-}
-
 /* ---- integer dot products ---- */
 
 enum { LINE = 64, AHEAD = 2048 };
@@ -174,9 +157,9 @@ static void dot_body(Ir *ir, Dot *d)
     LLVMValueRef w = l_param(ir, 0, "w"), x = l_param(ir, 1, "x"), n, at;
     LLVMValueRef sums = l_param(ir, 2, "sums"), out = l_param(ir, 5, "out");
     for (int r = 0; r < d->rows; r++) {
-        d->x[r] = pointer_at(ir, x, r);
+        d->x[r] = l_pointer_at(ir, x, r);
         if (packed_needs_sums(d->wt))
-            d->sums[r] = pointer_at(ir, sums, r);
+            d->sums[r] = l_pointer_at(ir, sums, r);
         d->acc[r] = l_var(ir, l_vec(ir->f32, PACK_LANES), "acc");
     }
     n = l_param(ir, 3, "n");
@@ -199,14 +182,12 @@ LLVMValueRef packed_dot(Ir *ir, BlockType w, BlockType x, int rows)
     Dot d = {.wt = w, .xt = x, .rows = rows};
     snprintf(name, sizeof name, "dot8.%s.%s.%d", block_info[w].name,
              block_info[x].name, rows);
-    LLVMValueRef fn = function(ir, name, "pppiipi", &is_new);
+    LLVMValueRef fn = l_helper(ir, name, "pppiipi", &is_new);
     if (!is_new)
         return fn;
     IrPlace back = l_fn_begin(ir, fn);
     dot_body(ir, &d);
-    LLVMBuildRetVoid(ir->b);
-    l_fn_end(ir, back);
-    return fn;
+    return l_helper_end(ir, back);
 }
 
 /* ---- panels ---- */
@@ -260,7 +241,7 @@ LLVMValueRef packed_panel(Ir *ir, BlockType w)
     bool is_new;
     const BlockInfo *info = &block_info[w];
     snprintf(name, sizeof name, "panel8.%s", info->name);
-    LLVMValueRef fn = function(ir, name, "pip", &is_new);
+    LLVMValueRef fn = l_helper(ir, name, "pip", &is_new);
     if (!is_new)
         return fn;
     IrPlace back = l_fn_begin(ir, fn);
@@ -274,9 +255,7 @@ LLVMValueRef packed_panel(Ir *ir, BlockType w)
         decode_group(ir, w, &v, l_at(ir, to, 4 * PANEL_COLS * 32 * g));
     }
     l_end(ir, &l);
-    LLVMBuildRetVoid(ir->b);
-    l_fn_end(ir, back);
-    return fn;
+    return l_helper_end(ir, back);
 }
 
 /* ---- one row as it was in the file ---- */
@@ -301,7 +280,7 @@ LLVMValueRef packed_row(Ir *ir, BlockType w)
     const BlockInfo *info = &block_info[w];
     int n = packing_fields(w, &f);
     snprintf(name, sizeof name, "row8.%s", info->name);
-    LLVMValueRef fn = function(ir, name, "piip", &is_new);
+    LLVMValueRef fn = l_helper(ir, name, "piip", &is_new);
     if (!is_new)
         return fn;
     IrPlace back = l_fn_begin(ir, fn);
@@ -312,7 +291,5 @@ LLVMValueRef packed_row(Ir *ir, BlockType w)
         copy_field(ir, &f[i], l_index(ir, from, block, 8 * info->bytes),
                    l_param(ir, 1, "lane"), l_index(ir, to, block, info->bytes));
     l_end(ir, &l);
-    LLVMBuildRetVoid(ir->b);
-    l_fn_end(ir, back);
-    return fn;
+    return l_helper_end(ir, back);
 }

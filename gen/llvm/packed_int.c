@@ -1,11 +1,17 @@
 /* Integer products of codes (bytes) and activations (bytes or 16 bits).
  *
- * 16 bits: codes are widened and pmaddwd adds pairs in 32.  Bytes: pmaddubs multiplies unsigned by signed bytes and adds pairs in 16 bits; as
- * many units as cannot overflow are added there before pmaddwd widens them.
- * Negative codes multiply as magnitudes, with their sign on the other side. */
+ * 16 bits: codes are widened and pmaddwd adds pairs in 32; a group's sum is at
+ * most 32 * 128 * 32767 < 2^28.
+ * Bytes: pmaddubs multiplies unsigned by signed bytes and adds pairs in 16
+ * bits, where it would saturate: no activation is -128 and no code above 128,
+ * so a pair is at most 2 * 128 * 127 = 32512.  As many units as cannot overflow
+ * are added there before pmaddwd widens them.  Negative codes multiply as
+ * magnitudes (-128 as the unsigned byte 128), with their sign on the other
+ * side. */
 #include "gen/llvm/packed_int.h"
 
-enum { UNIT = 32, MOST_X = 127, MOST_I16 = 32767 };
+enum { UNIT = 32 }; /* bytes */
+enum { MOST_X = 127, MOST_I16 = 32767 };
 
 static LLVMValueRef call2(Ir *ir, const char *name, LLVMValueRef a,
                           LLVMValueRef b)
@@ -57,7 +63,7 @@ LLVMValueRef packed_signed_unit(Ir *ir, const Lanes8 *v, int u)
     return v->sign[u] ? sign_bytes(ir, v->unit[u], v->sign[u]) : v->unit[u];
 }
 
-/* ---- */
+/* ---- activations of 8 bits ---- */
 
 typedef struct {
     LLVMValueRef u, s; /* unsigned and signed bytes to multiply */
@@ -101,6 +107,7 @@ static LLVMValueRef vnni_sum(Ir *ir, const PackDecoder *dec, const Lanes8 *v,
     return sum;
 }
 
+/* The same from pairs in 16 bits. */
 static LLVMValueRef byte_sum(Ir *ir, const PackDecoder *dec, const Lanes8 *v,
                              LLVMValueRef x, int from, int to, int step)
 {
@@ -147,7 +154,8 @@ static LLVMValueRef activations_of(Ir *ir, const Lanes8 *v, LLVMValueRef x,
 {
     int from[16], n = v->pairs ? 8 : 4; /* of a row */
     LLVMTypeRef t = l_vec(ir->i16, n);
-    LLVMValueRef w = l_load(ir, t, l_at(ir, x, v->pairs ? 16 * (u / 2) : 8 * u));
+    int at = v->pairs ? 16 * (u / 2) : 8 * u;
+    LLVMValueRef w = l_load(ir, t, l_at(ir, x, at));
     for (int i = 0; i < 16; i++)
         from[i] = i % n;
     return l_shuffle(ir, w, NULL, from, 16);
@@ -166,7 +174,8 @@ static LLVMValueRef word_sum(Ir *ir, const PackDecoder *dec, const Lanes8 *v,
     return sum;
 }
 
-/* Both halves: a row has two lanes of the result, or four if units are pairs. */
+/* Both halves added: a row has one lane of the result, or two if units are
+ * pairs. */
 static LLVMValueRef word_sums(Ir *ir, const PackDecoder *dec, const Lanes8 *v,
                               LLVMValueRef x, int from, int to)
 {
@@ -175,7 +184,7 @@ static LLVMValueRef word_sums(Ir *ir, const PackDecoder *dec, const Lanes8 *v,
                           word_sum(ir, dec, v, x, range, 1));
 }
 
-/* ---- */
+/* ---- either ---- */
 
 LLVMValueRef packed_isum(Ir *ir, const PackDecoder *dec, const Lanes8 *v,
                          BlockType xt, LLVMValueRef x, int from, int to)

@@ -2,16 +2,6 @@
 
 #include <stdio.h>
 
-static LLVMValueRef function(Ir *ir, const char *name, const char *params,
-                             bool *is_new)
-{
-    LLVMTypeRef t[8];
-    int n = 0;
-    for (; params[n]; n++)
-        t[n] = params[n] == 'p' ? ir->ptr : ir->i64;
-    return l_helper(ir, name, l_fn_type(ir->none, t, n), is_new);
-}
-
 /* ---- block ---- */
 
 typedef struct {
@@ -27,8 +17,8 @@ static void start(Ir *ir, Block *b)
     LLVMValueRef x = l_param(ir, 2, "x"), out = l_param(ir, 4, "out"), v;
     LLVMValueRef at = l_param(ir, 5, "at");
     for (int r = 0; r < PANEL_ROWS; r++) {
-        b->x[r] = l_load(ir, ir->ptr, l_at(ir, x, 8 * r));
-        b->out[r] = l_load(ir, ir->ptr, l_at(ir, out, 8 * r));
+        b->x[r] = l_pointer_at(ir, x, r);
+        b->out[r] = l_pointer_at(ir, out, r);
         b->out[r] = l_index(ir, b->out[r], at, 4);
         for (int c = 0; c < b->panels; c++) {
             b->acc[r][c] = l_var(ir, b->lanes, "acc");
@@ -78,14 +68,12 @@ LLVMValueRef panel_block(Ir *ir, int panels, bool onto)
     bool is_new;
     Block b = {.panels = panels, .onto = onto};
     snprintf(name, sizeof name, "panel.%d%s", panels, onto ? ".onto" : "");
-    LLVMValueRef fn = function(ir, name, "pipipi", &is_new);
+    LLVMValueRef fn = l_helper(ir, name, "pipipi", &is_new);
     if (!is_new)
         return fn;
     IrPlace back = l_fn_begin(ir, fn);
     block_body(ir, &b);
-    LLVMBuildRetVoid(ir->b);
-    l_fn_end(ir, back);
-    return fn;
+    return l_helper_end(ir, back);
 }
 
 /* ---- transpose ---- */
@@ -119,7 +107,7 @@ static void transpose(Ir *ir, LLVMValueRef *v)
 LLVMValueRef panel_transpose(Ir *ir)
 {
     bool is_new;
-    LLVMValueRef fn = function(ir, "transpose8", "pipi", &is_new), v[8];
+    LLVMValueRef fn = l_helper(ir, "transpose8", "pipi", &is_new), v[8];
     if (!is_new)
         return fn;
     IrPlace back = l_fn_begin(ir, fn);
@@ -131,7 +119,5 @@ LLVMValueRef panel_transpose(Ir *ir)
     transpose(ir, v);
     for (int i = 0; i < PANEL_LANES; i++)
         l_store(ir, v[i], l_index(ir, dst, l_muli(ir, pitch, i), 4));
-    LLVMBuildRetVoid(ir->b);
-    l_fn_end(ir, back);
-    return fn;
+    return l_helper_end(ir, back);
 }

@@ -47,7 +47,8 @@ Product product_new(Emit *e, BlockType x, int64_t k, const Type *const *weights,
     p.panel_cols = panel_columns(k);
     p.rows = emit_scratch(e, 8 * 4 * TILE_ROWS);
     if (panel)
-        p.panel = emit_scratch_f32(e, (packed ? PRODUCT_COLS : p.panel_cols) * k);
+        p.panel =
+            emit_scratch_f32(e, (packed ? PRODUCT_COLS : p.panel_cols) * k);
     if (packed || p.always_floats)
         p.floats = emit_scratch_f32(e, PRODUCT_ROWS * k);
     if (sums)
@@ -98,7 +99,6 @@ void product_rows_ready(const Product *p)
     l_end(ir, &l);
 }
 
-/* Pointers to n rows from i on, the last one repeated, and to their sums. */
 void product_point(const Product *p, LLVMValueRef i, int n)
 {
     Ir *ir = p->e->ir;
@@ -113,7 +113,7 @@ void product_point(const Product *p, LLVMValueRef i, int n)
 }
 
 LLVMValueRef product_out(Ir *ir, LLVMValueRef out, LLVMValueRef row,
-                           LLVMValueRef col)
+                         LLVMValueRef col)
 {
     LLVMValueRef at = l_add(ir, l_muli(ir, row, PRODUCT_COLS), col);
     return l_index(ir, out, at, 4);
@@ -188,7 +188,8 @@ static void multiply_panel(const Product *p, LLVMValueRef w, LLVMValueRef from,
         l_store(ir, l_index(ir, w, col, p->k * 4), l_at(ir, side, 8 * c));
     }
     LLVMValueRef args[] = {side, p->rows, l_int(ir, p->k),
-                           product_out(ir, out, i.i, j.i), l_int(ir, PRODUCT_COLS)};
+                           product_out(ir, out, i.i, j.i),
+                           l_int(ir, PRODUCT_COLS)};
     l_call(ir, tile_block(ir), args, 5);
     l_end(ir, &j);
     l_end(ir, &i);

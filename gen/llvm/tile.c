@@ -5,21 +5,6 @@
 
 #include "gen/llvm/decode.h"
 
-static LLVMValueRef helper(Ir *ir, const char *name, const LLVMTypeRef *params,
-                           int n, bool *is_new)
-{
-    LLVMTypeRef type = l_fn_type(ir->none, params, n);
-    return l_helper(ir, name, type, is_new);
-}
-
-static LLVMValueRef finish(Ir *ir, IrPlace back)
-{
-    LLVMValueRef fn = ir->fn;
-    LLVMBuildRetVoid(ir->b);
-    l_fn_end(ir, back);
-    return fn;
-}
-
 /* ---- moving and rounding ---- */
 
 typedef struct {
@@ -53,8 +38,7 @@ LLVMValueRef tile_decoder(Ir *ir, BlockType t)
     char name[32];
     bool is_new;
     snprintf(name, sizeof name, "decode.%s", block_info[t].name);
-    LLVMTypeRef params[] = {ir->ptr, ir->i64, ir->ptr};
-    LLVMValueRef fn = helper(ir, name, params, 3, &is_new);
+    LLVMValueRef fn = l_helper(ir, name, "pip", &is_new);
     if (!is_new)
         return fn;
     IrPlace back = l_fn_begin(ir, fn);
@@ -64,7 +48,7 @@ LLVMValueRef tile_decoder(Ir *ir, BlockType t)
         decode_blocks(ir, t, src, n, c.to);
     else
         l_lanes_upto(ir, n, 2 * ir->lanes, convert_lanes, &c);
-    return finish(ir, back);
+    return l_helper_end(ir, back);
 }
 
 LLVMValueRef tile_encoder(Ir *ir)
@@ -118,8 +102,7 @@ LLVMValueRef tile_quantizer(Ir *ir, BlockType t)
     bool is_new;
     char name[32];
     snprintf(name, sizeof name, "quantize.%s", block_info[t].name);
-    LLVMTypeRef params[] = {ir->ptr, ir->i64, ir->ptr};
-    LLVMValueRef fn = helper(ir, name, params, 3, &is_new);
+    LLVMValueRef fn = l_helper(ir, name, "pip", &is_new);
     if (!is_new)
         return fn;
     IrPlace back = l_fn_begin(ir, fn);
@@ -127,7 +110,7 @@ LLVMValueRef tile_quantizer(Ir *ir, BlockType t)
     Loop l = l_for(ir, "block", l_int(ir, 0), l_param(ir, 1, "n"), 32);
     quantize_block(ir, t, l_index(ir, src, l.i, 4), l_elem(ir, dst, t, l.i));
     l_end(ir, &l);
-    return finish(ir, back);
+    return l_helper_end(ir, back);
 }
 
 /* Sums of 16 values and 16 values: of integers exactly, then scaled. */
@@ -157,8 +140,7 @@ LLVMValueRef tile_sums(Ir *ir, BlockType t)
     bool is_new;
     char name[32];
     snprintf(name, sizeof name, "sums.%s", block_info[t].name);
-    LLVMTypeRef params[] = {ir->ptr, ir->i64, ir->ptr};
-    LLVMValueRef fn = helper(ir, name, params, 3, &is_new);
+    LLVMValueRef fn = l_helper(ir, name, "pip", &is_new);
     if (!is_new)
         return fn;
     IrPlace back = l_fn_begin(ir, fn);
@@ -167,7 +149,7 @@ LLVMValueRef tile_sums(Ir *ir, BlockType t)
     LLVMValueRef pair = l_div(ir, l.i, l_int(ir, 32));
     sum_block(ir, t, l_elem(ir, src, t, l.i), l_index(ir, dst, pair, 8));
     l_end(ir, &l);
-    return finish(ir, back);
+    return l_helper_end(ir, back);
 }
 
 /* ---- products of floats: TILE_COLS columns by TILE_ROWS rows at once ---- */
@@ -190,12 +172,6 @@ static void block_lanes(Ir *ir, void *ctx, LLVMValueRef i, int lanes)
     }
 }
 
-/* Element i of an array of pointers. */
-static LLVMValueRef pointer_at(Ir *ir, LLVMValueRef list, int i)
-{
-    return l_load(ir, ir->ptr, l_at(ir, list, 8 * i));
-}
-
 _Static_assert(TILE_COLS == 2 && TILE_ROWS % 2 == 0, "as stored");
 
 /* Two rows of two sums each. */
@@ -215,22 +191,21 @@ LLVMValueRef tile_block(Ir *ir)
 {
     bool is_new;
     Block t;
-    LLVMTypeRef params[] = {ir->ptr, ir->ptr, ir->i64, ir->ptr, ir->i64};
-    LLVMValueRef fn = helper(ir, "block.f32", params, 5, &is_new);
+    LLVMValueRef fn = l_helper(ir, "block.f32", "ppipi", &is_new);
     if (!is_new)
         return fn;
     IrPlace back = l_fn_begin(ir, fn);
     for (int c = 0; c < TILE_COLS; c++)
-        t.w[c] = pointer_at(ir, l_param(ir, 0, "w"), c);
+        t.w[c] = l_pointer_at(ir, l_param(ir, 0, "w"), c);
     for (int r = 0; r < TILE_ROWS; r++) {
-        t.x[r] = pointer_at(ir, l_param(ir, 1, "x"), r);
+        t.x[r] = l_pointer_at(ir, l_param(ir, 1, "x"), r);
         for (int c = 0; c < TILE_COLS; c++)
             t.acc[r][c] = l_acc(ir, ir->lanes, 0);
     }
     l_lanes_upto(ir, l_param(ir, 2, "n"), ir->lanes, block_lanes, &t);
     for (int r = 0; r < TILE_ROWS; r += 2)
         store_sums(ir, &t, r, l_param(ir, 3, "out"), l_param(ir, 4, "stride"));
-    return finish(ir, back);
+    return l_helper_end(ir, back);
 }
 
 /* ---- weighted sums of rows ---- */
@@ -269,20 +244,18 @@ LLVMValueRef tile_gather(Ir *ir, int rows)
     bool is_new;
     Gather t = {.rows = rows};
     snprintf(name, sizeof name, "gather.%d", rows);
-    LLVMTypeRef params[] = {ir->ptr, ir->i64, ir->ptr, ir->i64,
-                            ir->i64, ir->ptr, ir->i64};
-    LLVMValueRef fn = helper(ir, name, params, 7, &is_new);
+    LLVMValueRef fn = l_helper(ir, name, "pipiipi", &is_new);
     if (!is_new)
         return fn;
     IrPlace back = l_fn_begin(ir, fn);
     for (int r = 0; r < rows; r++) {
-        t.coef[r] = pointer_at(ir, l_param(ir, 0, "coef"), r);
-        t.out[r] = pointer_at(ir, l_param(ir, 5, "out"), r);
+        t.coef[r] = l_pointer_at(ir, l_param(ir, 0, "coef"), r);
+        t.out[r] = l_pointer_at(ir, l_param(ir, 5, "out"), r);
     }
     t.step = l_param(ir, 1, "step");
     t.b = l_param(ir, 2, "b");
     t.pitch = l_param(ir, 3, "pitch");
     t.depth = l_param(ir, 4, "depth");
     l_lanes_upto(ir, l_param(ir, 6, "n"), 2 * ir->lanes, gather_lanes, &t);
-    return finish(ir, back);
+    return l_helper_end(ir, back);
 }

@@ -287,11 +287,9 @@ static Dot dot_params(Ir *ir, BlockType w, BlockType x, int rows)
 {
     Dot d = {.wt = w, .xt = x, .rows = rows};
     for (int r = 0; r < rows; r++) {
-        LLVMValueRef list = l_param(ir, 1, "x");
-        d.x[r] = l_load(ir, ir->ptr, l_at(ir, list, 8 * r));
-        list = l_param(ir, 2, "sums");
+        d.x[r] = l_pointer_at(ir, l_param(ir, 1, "x"), r);
         if (tile_needs_sums(w))
-            d.sums[r] = l_load(ir, ir->ptr, l_at(ir, list, 8 * r));
+            d.sums[r] = l_pointer_at(ir, l_param(ir, 2, "sums"), r);
     }
     d.n = l_param(ir, 3, "n");
     d.stride = l_param(ir, 6, "stride");
@@ -304,10 +302,7 @@ LLVMValueRef tile_dot(Ir *ir, BlockType w, BlockType x, int rows)
     bool is_new;
     snprintf(name, sizeof name, "dot.%s.%s.%d", block_info[w].name,
              block_info[x].name, rows);
-    LLVMTypeRef params[] = {ir->ptr, ir->ptr, ir->ptr, ir->i64,
-                            ir->i64, ir->ptr, ir->i64};
-    LLVMTypeRef type = l_fn_type(ir->none, params, 7);
-    LLVMValueRef fn = l_helper(ir, name, type, &is_new);
+    LLVMValueRef fn = l_helper(ir, name, "pppiipi", &is_new);
     if (!is_new)
         return fn;
     IrPlace back = l_fn_begin(ir, fn);
@@ -317,7 +312,5 @@ LLVMValueRef tile_dot(Ir *ir, BlockType w, BlockType x, int rows)
     d.out = l_index(ir, l_param(ir, 5, "out"), l.i, 4);
     dot_column(ir, &d);
     l_end(ir, &l);
-    LLVMBuildRetVoid(ir->b);
-    l_fn_end(ir, back);
-    return fn;
+    return l_helper_end(ir, back);
 }
