@@ -1,6 +1,7 @@
 /* cmd_plan.c - does it fit, and what lies where: from the file's header. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "compiler/schedule.h"
@@ -222,24 +223,40 @@ static void print_verdict(const Table *t, const ModelInfo *info,
     print_bound(t, info);
 }
 
+static void print_all(const Table *t, bool fits, const char *schedule,
+                      const ModelInfo *info, const Options *o)
+{
+    if (o->json)
+        print_json(t, fits);
+    else
+        print_table(t);
+    if (fits && !o->json)
+        print_verdict(t, info, o);
+    fputs(schedule, stdout);
+    if (o->json)
+        puts("}");
+}
+
+/* The schedule comes first, for it may turn out to be impossible. */
 static Err *report(Arena *a, const Plan *p, const CompileRequest *r,
                    const Options *o)
 {
     Table t = {.p = p};
+    char *schedule = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&schedule, &n);
+    if (!f)
+        abort();
     Err *refusal = memplan_check(p);
+    Err *e = refusal ? NULL : plan_schedule(a, o, p, r->machine, f);
+    fclose(f);
     add_weights(&t);
     add_states(&t);
     add_totals(&t);
-    if (o->json)
-        print_json(&t, !refusal);
-    else
-        print_table(&t);
-    if (!refusal && !o->json)
-        print_verdict(&t, r->model, o);
-    Err *e = refusal ? refusal : plan_schedule(a, o, p, r->machine);
-    if (o->json)
-        printf("}\n");
-    return e;
+    if (!e)
+        print_all(&t, !refusal, schedule, r->model, o);
+    free(schedule);
+    return refusal ? refusal : e;
 }
 
 static Err *make_plan(Arena *a, const Options *o, const ModelInfo *info)

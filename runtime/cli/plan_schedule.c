@@ -35,65 +35,80 @@ static Err *draw(const char *path, const Plan *p, const Machine *m,
     return e;
 }
 
+typedef struct {
+    Arena *arena;
+    const Options *o;
+    const Machine *m;
+    TrafficMap map;
+    PredictSpec spec;
+    FILE *f;
+} Report;
+
 /* Shorter chunks fill and drain the pipeline faster, but read the weights more
  * often: what halving --batch would do. */
-static Err *print_shorter(Arena *a, PredictSpec spec, const Timeline *whole)
+static Err *print_shorter(Report *r, const Timeline *whole)
 {
     enum { LEAST = 32 };
     TimelineUnit u = timeline_unit(whole, timeline_sums(whole).end);
+    PredictSpec spec = r->spec;
     const char *before = "with --batch=";
     for (int i = 1; i <= 3 && whole->chunk_tokens >> i >= LEAST; i++) {
         Timeline t;
         spec.chunk = whole->chunk_tokens >> i;
-        TRY(predict_prompt(a, &spec, &t));
-        printf("%s%" PRId64 ": %.4g %s", before, spec.chunk,
-               timeline_sums(&t).end * u.per_second, u.name);
+        TRY(predict_prompt(r->arena, &spec, &t));
+        fprintf(r->f, "%s%" PRId64 ": %.4g %s", before, spec.chunk,
+                timeline_sums(&t).end * u.per_second, u.name);
         before = ", ";
     }
     if (*before == ',')
-        putchar('\n');
+        fputc('\n', r->f);
     return NULL;
 }
 
-static Err *one_prompt(Arena *a, const Options *o, const TrafficMap *map,
-                       const Machine *m, PredictSpec *spec, int i)
+static Err *one_prompt(Report *r, int i)
 {
     Timeline t;
-    spec->tokens = o->prompt_tokens.item[i];
-    TRY(predict_prompt(a, spec, &t));
-    if (o->json) {
-        fputs(i ? "," : "", stdout);
-        timeline_json(&t, stdout);
+    r->spec.tokens = r->o->prompt_tokens.item[i];
+    TRY(predict_prompt(r->arena, &r->spec, &t));
+    if (r->o->json) {
+        fputs(i ? "," : "", r->f);
+        timeline_json(&t, r->f);
     } else {
-        putchar('\n');
-        timeline_print(&t, stdout);
+        fputc('\n', r->f);
+        timeline_print(&t, r->f);
         if (t.lanes > 1 && !t.relative)
-            TRY(print_shorter(a, *spec, &t));
+            TRY(print_shorter(r, &t));
     }
-    return o->svg ? draw(o->svg, map->plan, m, &t) : NULL;
+    return r->o->svg ? draw(r->o->svg, r->spec.plan, r->m, &t) : NULL;
 }
 
-Err *plan_schedule(Arena *a, const Options *o, const Plan *p, const Machine *m)
+static Err *all_prompts(Report *r)
 {
-    TrafficMap map;
-    PredictSpec spec = {.plan = p,
-                        .program = plan_program(p, "main"),
-                        .map = &map,
-                        .link_bandwidth = m->link_bandwidth,
-                        .link_latency = m->link_latency};
+    if (r->o->json)
+        fputs(",\"prompts\":[", r->f);
+    for (int i = 0; i < r->o->prompt_tokens.n; i++)
+        TRY(one_prompt(r, i));
+    if (r->o->json)
+        fputc(']', r->f);
+    return NULL;
+}
+
+Err *plan_schedule(Arena *a, const Options *o, const Plan *p, const Machine *m,
+                   FILE *f)
+{
+    Report r = {.arena = a, .o = o, .m = m, .f = f};
+    r.spec = (PredictSpec){.plan = p,
+                           .program = plan_program(p, "main"),
+                           .map = &r.map,
+                           .link_bandwidth = m->link_bandwidth,
+                           .link_latency = m->link_latency};
     if (!o->svg && !o->given[OPT_prompt_tokens])
         return NULL;
-    if (!spec.program)
+    if (!r.spec.program)
         return err_new(ERR_INPUT, "the model has no entry point 'main'");
     if (o->svg && o->prompt_tokens.n != 1)
         return err_new(ERR_USAGE, "--svg draws one prompt: give one length in "
                                   "--prompt-tokens");
-    TRY(traffic_map(a, p, &map));
-    if (o->json)
-        fputs(",\"prompts\":[", stdout);
-    for (int i = 0; i < o->prompt_tokens.n; i++)
-        TRY(one_prompt(a, o, &map, m, &spec, i));
-    if (o->json)
-        putchar(']');
-    return NULL;
+    TRY(traffic_map(a, p, &r.map));
+    return all_prompts(&r);
 }

@@ -29,6 +29,11 @@ for n in (2, 6):
     got = ref.evaluate(MODEL, long, *EXACT, "--batch=512", f"--devices=host*{n}", "--threads=3", positions="last:600")
     ref.equal(f"{len(long)} tokens in chunks of 512, {n} devices", got, base)
 
+base = ref.evaluate(MODEL, ids, *EXACT, "--batch=64")
+for caps in ("host*2@40MiB,host*4@16MiB", "host@20MiB,host*2@40MiB,host"):
+    got = ref.evaluate(MODEL, ids, *EXACT, "--batch=64", f"--devices={caps}", "--threads=3")
+    ref.equal(f"memory limits {caps}", got, base)
+
 draft = ref.evaluate(MODEL, ids, *EXACT, "--batch=50", "--entry=draft")
 got = ref.evaluate(MODEL, ids, *EXACT, "--batch=50", "--entry=draft", "--devices=host*4", "--threads=2")
 ref.equal("the other entry point", got, draft)
