@@ -29,6 +29,16 @@ static const char *const cases[] = {
     "  %a = matmul_experts %x, $w, %i : f32[T,2,20]\n  ret %a\n}\n",
     "func @f(%x: f32[T,32], %i: i32[T,1], $w: f16[32,8,2]) {\n"
     "  %a = matmul_experts %x, $w, %i : f32[T,1,8]\n  ret %a\n}\n",
+    /* packed: a tile and a half, beside rows as in the file */
+    "func @f(%x: q16a[T,256], %i: i32[T,3], $g: q4_k/x8[256,24,7], "
+    "$u: iq2_xxs/x8[256,24,7], $v: q2_k[256,24,7]) {\n"
+    "  %a = matmul_experts %x, $g, %i : f32[T,3,24]\n"
+    "  %b = matmul_experts %x, $u, %i : f32[T,3,24]\n"
+    "  %c = matmul_experts %x, $v, %i : f32[T,3,24]\n"
+    "  %d = add %a, %b : f32[T,3,24]\n"
+    "  %e = mul %d, %c : f32[T,3,24]\n  ret %e\n}\n",
+    "func @f(%x: q8a[T,2,64], %i: i32[T,2], $w: q8_0/x8[64,8,3]) {\n"
+    "  %a = matmul_experts %x, $w, %i : f32[T,2,8]\n  ret %a\n}\n",
 };
 
 Test(experts, kernels)

@@ -50,10 +50,21 @@ static void every_type(const char *x, double limit)
     buf_free(&b);
 }
 
+/* ---- packed: weights with eight rows side by side ---- */
+
 static const char *const rounded[] = {"q8a", "q16a"};
 
-/* Weights with eight rows side by side: whole tiles and half a one, and rows
- * fetched from such a matrix. */
+/* Packed code does not depend on the width of a register beyond 8 lanes: what
+ * matters is whether there are so many, and products of bytes in one step. */
+static int packed_cpus(const char **cpu)
+{
+    cpu[0] = "native";
+    cpu[1] = "x86-64-v2";
+    cpu[2] = "x86-64-v3";
+    return strstr(rig_provider()->native_cpu(), "+avx512vnni") ? 3 : 2;
+}
+
+/* Whole tiles and half a one, and rows fetched from such a matrix. */
 static void add_packed(Buf *b, BlockType t)
 {
     const char *name = block_info[t].name;
@@ -69,28 +80,74 @@ static void add_packed(Buf *b, BlockType t)
                name, name, k, k);
 }
 
+/* Weights of one byte but for their scale, and activations of one value: all
+ * products are as large as they can be. */
+static int same_byte;
+static float same_value;
+
+static void fill_same(const Graph *g, RigValue *p)
+{
+    RigValue *x = &p[0], *w = &p[1];
+    const int *scale = rig_scales(w->type);
+    int64_t k = g->node[1].type.dim[0].k, bytes = block_info[w->type].bytes;
+    float v[32];
+    for (int i = 0; i < 32; i++)
+        v[i] = same_value;
+    for (int64_t i = 0; i < x->n; i += 32)
+        block_quantize(x->type, v, 32,
+                       x->bytes.p + block_bytes(x->type, i));
+    for (int64_t i = 0; i < w->n / block_info[w->type].elems; i++) {
+        uint8_t *b = w->bytes.p + i * bytes;
+        memset(b, same_byte, (size_t)bytes);
+        for (int s = 0; s < 2 && scale[s] >= 0; s++)
+            rig_put_half(b + scale[s], 0.01F);
+    }
+    free(x->v);
+    free(w->v);
+    x->v = rig_decoded(x);
+    w->v = rig_decoded(w);
+    rig_pack(w, k);
+}
+
+static void run_largest(Rig *r, const char *name, BlockType t)
+{
+    static const uint8_t bytes[] = {0xff, 0x80, 0x7f};
+    bool nan = t == BT_iq1_m; /* the same byte for its scale is no number */
+    for (int i = nan ? 1 : 0; i < 3; i++)
+        for (int sign = -1; sign < 2; sign += 2) {
+            same_byte = bytes[i];
+            same_value = (float)sign;
+            rig_run(r, name, steps[0], (RigOptions){1e-10, fill_same});
+        }
+}
+
+static void run_packed(Rig *r, BlockType t)
+{
+    char name[64];
+    for (int k = 0; k < 2; k++) {
+        snprintf(name, sizeof name, "%s_%s", block_info[t].name, rounded[k]);
+        for (int s = 0; s < 4; s++)
+            rig_run(r, name, steps[s], (RigOptions){1e-10, NULL});
+        run_largest(r, name, t);
+    }
+    snprintf(name, sizeof name, "%s_rows", block_info[t].name);
+    for (int s = 0; s < 4; s++)
+        rig_run(r, name, steps[s], (RigOptions){0, NULL});
+}
+
 Test(matmul, every_packed_type)
 {
     Buf b = {0};
-    char name[64];
+    const char *cpu[3];
+    int n = packed_cpus(cpu);
     for (int t = 0; t < BT_COUNT; t++)
         if (packing_fits(PACK_X8, (BlockType)t, 8))
             add_packed(&b, (BlockType)t);
-    for (int i = 0; i < 3; i++) {
-        Rig r = rig_new(cpus[i], b.data, 2000);
-        for (int t = 0; t < BT_COUNT; t++) {
-            if (!packing_fits(PACK_X8, (BlockType)t, 8))
-                continue;
-            for (int s = 0; s < 4; s++) {
-                for (int k = 0; k < 2; k++) {
-                    snprintf(name, sizeof name, "%s_%s", block_info[t].name,
-                             rounded[k]);
-                    rig_run(&r, name, steps[s], (RigOptions){1e-10, NULL});
-                }
-                snprintf(name, sizeof name, "%s_rows", block_info[t].name);
-                rig_run(&r, name, steps[s], (RigOptions){0, NULL});
-            }
-        }
+    for (int i = 0; i < n; i++) {
+        Rig r = rig_new(cpu[i], b.data, 2000);
+        for (int t = 0; t < BT_COUNT; t++)
+            if (packing_fits(PACK_X8, (BlockType)t, 8))
+                run_packed(&r, (BlockType)t);
         rig_free(&r);
     }
     buf_free(&b);
