@@ -5,15 +5,21 @@
 #include "gen/llvm/packed_int.h"
 #include "gen/llvm/panel.h"
 
+static const struct {
+    BlockType type;
+    const PackDecoder *decoder;
+} decoders[] = {
+#define FIELD(type, offset, bytes, unit) {BT_##type, &packed_##type},
+#include "base/packing.def"
+#undef FIELD
+};
+
 const PackDecoder *packed_decoder(BlockType t)
 {
-    static const PackDecoder none = {0};
-    static const PackDecoder *const all[BT_COUNT] = {
-#define X(name) [BT_##name] = &packed_##name,
-        PACKED_TYPES(X)
-#undef X
-    };
-    return all[t] ? all[t] : &none;
+    int i = 0;
+    while (decoders[i].type != t)
+        i++;
+    return decoders[i].decoder;
 }
 
 /* ---- fields ---- */

@@ -43,7 +43,7 @@ typedef struct {
     bool has_min;
 } PackDecoder;
 
-/* group is NULL for types that are not packed. */
+/* Of a type that packing.def has. */
 const PackDecoder *packed_decoder(BlockType t);
 
 /* Functions of the module, shared by its kernels:
@@ -75,11 +75,9 @@ static inline void packed_scale(Lanes8 *v, LLVMValueRef scale)
     v->scale[0] = v->scale[1] = scale;
 }
 
-#define PACKED_TYPES(X)                                                        \
-    X(q4_0) X(q4_1) X(q5_0) X(q5_1) X(q8_0) X(iq4_nl) X(q4_k) X(q5_k) X(q6_k)  \
-    X(iq4_xs) X(iq2_xxs) X(iq1_s) X(iq1_m)
-#define X(name) extern const PackDecoder packed_##name;
-PACKED_TYPES(X)
-#undef X
+/* One for each type of packing.def, declared as often as it has fields. */
+#define FIELD(type, offset, bytes, unit) extern const PackDecoder packed_##type;
+#include "base/packing.def"
+#undef FIELD
 
 #endif

@@ -104,16 +104,12 @@ static void float_tile(const Product *p, LLVMValueRef w, BlockType t,
     l_endif(ir, &br);
 }
 
+/* The verifier holds packed matrices to rounded rows. */
 void product_packed_tile(const Product *p, LLVMValueRef w, BlockType t,
                          LLVMValueRef cols, LLVMValueRef out)
 {
     Ir *ir = p->e->ir;
     LLVMValueRef groups = l_div(ir, cols, l_int(ir, PACK_LANES));
-    if (block_info[p->type].kind != BLOCK_ACT) {
-        emit_fail(p->e, err_new(ERR_INPUT, "@%s: a packed matrix times floats",
-                                p->e->g->name));
-        return;
-    }
     Branch br = l_if(ir, "few", product_few(p));
     dots(p, w, t, groups, out, 1);
     l_else(ir, &br);
