@@ -4,6 +4,7 @@
 #   make demo    build it, then let the demo model answer a question
 #   make test    build with sanitizers and run every test
 #   make fuzz    run each fuzzer for FUZZ_SECONDS (30)
+#   make mutate  plant faults in a copy of the source: the tests must see them
 #
 # WERROR=1 makes warnings errors.  JOBS=N limits parallel compile jobs.
 
@@ -34,6 +35,9 @@ fuzz: build-packages fuzz-packages
 	@ninja -C build/fuzz -j $(JOBS) --quiet fuzzers
 	@tests/fuzz/run.sh build/fuzz $(FUZZ_SECONDS)
 
+mutate: build-packages test-packages
+	@tests/mutate/run.py build/mutate
+
 # References for the tests; without them those tests are skipped.
 build/venv/.done: Makefile
 	@mkdir -p build
@@ -59,4 +63,4 @@ $(eval $(call packages,fuzz,FUZZ_PACKAGES))
 clean:
 	rm -rf build build.log
 
-.PHONY: build/sextet demo test fuzz clean build-packages test-packages fuzz-packages
+.PHONY: build/sextet demo test fuzz mutate clean build-packages test-packages fuzz-packages

@@ -8,10 +8,11 @@ static const TensorInfo tensors[] = {
     {"a.0", BT_q8_0, 2, {32, 32, 1, 1}, 1088, 0, 0},
     {"a.1", BT_f16, 2, {32, 32, 1, 1}, 2048, 0, 1088},
     {"a.2", BT_q8_0, 2, {32, 32, 1, 1}, 1088, 0, 3136},
-    {"b.0", BT_bf16, 2, {32, 32, 1, 1}, 2048, 0, 4224},
+    {"b.0", BT_q8_0, 2, {32, 32, 1, 1}, 1088, 0, 4224},
 };
 
-/* A layer whose name is what a copy of the other would be called. */
+/* A layer whose name is what a copy of the other would be called, and whose
+ * types are the same. */
 static const char text[] =
     "module t\n"
     "func @foo(%x: f32[T,32]) {\n"
@@ -30,7 +31,7 @@ static const char text[] =
 Test(bind, copies_have_names_of_their_own)
 {
     static const char *const name[] = {"a.{i}", "a.{i}", "b.{i}", "a.{i}"};
-    static const BlockType type[] = {BT_q8_0, BT_f16, BT_bf16, BT_q8_0};
+    static const BlockType type[] = {BT_q8_0, BT_f16, BT_q8_0, BT_q8_0};
     Arena *a = arena_new();
     ModelInfo info = {.path = "t.gguf", .tensors = tensors,
                       .n_tensors = sizeof tensors / sizeof *tensors};

@@ -182,8 +182,8 @@ static inline void rig_random_block(BlockType t, uint8_t *b)
     for (int k = 0; k < 2; k++)
         if (rig_scales(t)[k] >= 0)
             rig_put_half(b + rig_scales(t)[k], 0.01F * rig_real());
-    if (t == BT_mxfp4)
-        b[0] = (uint8_t)(118 + rig_below(8));
+    if (t == BT_mxfp4) /* at times among the smallest: two are subnormal */
+        b[0] = (uint8_t)(rig_below(8) ? 118 + rig_below(8) : rig_below(3));
     if (t == BT_iq1_m) { /* the top nibbles are the scale: about 0.01 */
         static const uint8_t nibble[4] = {0, 0x20, 0x20, 0x20};
         for (int i = 0; i < 4; i++)
