@@ -115,7 +115,7 @@ class Copy:
 
 
 def survives(copy, fault):
-    with open(os.path.join(ROOT, fault.file)) as f:
+    with open(os.path.join(copy.source, fault.file)) as f:  # ROOT may change meanwhile
         text = f.read()
     copy.put(fault.file, with_fault(fault, text).encode())
     alive = copy.passes(fault.test)
