@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/memory.h"
 
 /* ---- print ---- */
 
@@ -147,19 +148,11 @@ static const char *take_text(Arena *a, FILE *f, char **buf, const size_t *n)
     return text;
 }
 
-static FILE *open_text(char **buf, size_t *n)
-{
-    FILE *f = open_memstream(buf, n);
-    if (!f)
-        abort();
-    return f;
-}
-
 const char *graph_text(Arena *a, const Graph *g)
 {
     char *buf = NULL;
     size_t n = 0;
-    FILE *f = open_text(&buf, &n);
+    FILE *f = memory_text(&buf, &n);
     graph_print(g, f);
     return take_text(a, f, &buf, &n);
 }
@@ -168,7 +161,7 @@ const char *module_text(Arena *a, const Module *m)
 {
     char *buf = NULL;
     size_t n = 0;
-    FILE *f = open_text(&buf, &n);
+    FILE *f = memory_text(&buf, &n);
     module_print(m, f);
     return take_text(a, f, &buf, &n);
 }

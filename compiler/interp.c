@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/memory.h"
 #include "compiler/clone.h"
 
 typedef struct {
@@ -27,13 +28,6 @@ struct Interp {
     Store weight, state;
 };
 
-static void *must(void *p)
-{
-    if (!p)
-        abort();
-    return p;
-}
-
 /* ---- named weights and states ---- */
 
 static Stored *store_find(Store *s, const char *name)
@@ -48,10 +42,11 @@ static Stored *store_add(Store *s, const char *name, int64_t n)
 {
     if (s->n == s->cap) {
         s->cap = s->cap ? 2 * s->cap : 16;
-        s->at = must(realloc(s->at, sizeof *s->at * (size_t)s->cap));
+        size_t bytes = sizeof *s->at * (size_t)s->cap;
+        s->at = memory_must(realloc(s->at, bytes), bytes);
     }
     Stored *t = &s->at[s->n++];
-    *t = (Stored){.name = must(strdup(name)), .n = n};
+    *t = (Stored){.name = memory_must(strdup(name), strlen(name) + 1), .n = n};
     return t;
 }
 
@@ -68,7 +63,7 @@ static void store_free(Store *s)
 
 Interp *interp_new(const Module *m, InterpWeights weights, int64_t context)
 {
-    Interp *x = must(calloc(1, sizeof *x));
+    Interp *x = memory_must(calloc(1, sizeof *x), sizeof *x);
     x->m = m;
     x->weights = weights;
     x->context = context;
@@ -100,7 +95,7 @@ void interp_mark(Interp *x)
         Stored *s = &x->state.at[i];
         size_t bytes = sizeof *s->v * (size_t)s->n;
         if (!s->kept)
-            s->kept = must(malloc(bytes + 1));
+            s->kept = memory_must(malloc(bytes + 1), bytes + 1);
         memcpy(s->kept, s->v, bytes);
     }
 }
@@ -336,13 +331,15 @@ static Err *run_graph(Interp *x, const Graph *g, InterpStep step, int64_t index,
                       const InterpValue *params, InterpValue *results)
 {
     Frame f = {.x = x, .g = g, .step = step};
-    f.cell = must(calloc(g->n_nodes + 1, sizeof *f.cell));
+    size_t cells = (g->n_nodes + (size_t)1) * sizeof *f.cell;
+    f.cell = memory_must(calloc(1, cells), cells);
     Err *e = run_nodes(&f, index, params);
     for (int i = 0; i < g->n_results && !e; i++) {
         const Cell *c = &f.cell[g->result[i].ref];
         results[i].n = c->n;
-        results[i].v = must(malloc(sizeof(double) * (size_t)(c->n + 1)));
-        memcpy(results[i].v, c->v, sizeof(double) * (size_t)c->n);
+        size_t bytes = sizeof(double) * (size_t)c->n;
+        results[i].v = memory_must(malloc(bytes + 1), bytes + 1);
+        memcpy(results[i].v, c->v, bytes);
     }
     for (Ref i = 0; i < g->n_nodes; i++)
         if (f.cell[i].owned)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 /* ---- attention ---- */
 
 /* What a value becomes when stored as dtype. */
@@ -13,7 +15,7 @@ static void store_row(BlockType t, const double *x, double *y, int64_t n)
     float *in = malloc(sizeof *in * (size_t)n);
     void *bytes = malloc((size_t)block_bytes(t, n));
     if (!in || !bytes)
-        abort();
+        memory_out(sizeof *in * (size_t)n);
     for (int64_t i = 0; i < n; i++)
         in[i] = (float)x[i];
     if (t != BT_f32 && block_encode(t, in, n, bytes))
@@ -60,7 +62,7 @@ void eval_attention(const Frame *f, const Cell *const *arg, Cell *y)
     int64_t context = f->step.past + f->step.tokens;
     double *p = malloc(sizeof *p * (size_t)(context + 1));
     if (!p)
-        abort();
+        memory_out(sizeof *p * (size_t)(context + 1));
     for (int64_t t = 0; t < y->dim[0]; t++)
         for (int64_t h = 0; h < heads; h++) {
             int64_t at = (t * heads + h) * d;
@@ -87,7 +89,7 @@ void eval_conv(const Frame *f, const Cell *const *arg, Cell *y)
     int64_t taps = s->dim[0] + 1, channels = x->last;
     double *next = malloc(sizeof *next * (size_t)(s->n + 1));
     if (!next)
-        abort();
+        memory_out(sizeof *next * (size_t)(s->n + 1));
     for (int64_t t = 0; t < x->dim[0]; t++)
         for (int64_t c = 0; c < channels; c++)
             for (int64_t j = 0; j < taps; j++)

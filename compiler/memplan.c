@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "compiler/schedule.h"
 
 static int64_t align_up(int64_t n)
@@ -232,7 +233,7 @@ static int count_layers(const Plan *p)
     long *number = calloc((size_t)p->n_weights + 1, sizeof *number);
     int n = 0, layers = 0;
     if (!number)
-        abort();
+        memory_out(((size_t)p->n_weights + 1) * sizeof *number);
     for (int i = 0; i < p->n_weights; i++)
         if (strncmp(p->weight[i].tensor, prefix, sizeof prefix - 1) == 0)
             number[n++] = strtol(p->weight[i].tensor + sizeof prefix - 1, NULL,

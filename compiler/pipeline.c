@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/memory.h"
 #include "compiler/dot.h"
 #include "compiler/lower.h"
 #include "compiler/pass.h"
@@ -60,9 +61,7 @@ static Err *show_module(Show *s, Stage stage, const char *name, bool last,
     size_t n = 0;
     if (!is_wanted(s, stage, last))
         return NULL;
-    FILE *f = open_memstream(&buf, &n);
-    if (!f)
-        abort();
+    FILE *f = memory_text(&buf, &n);
     if (s->r->dot && s->r->show)
         dot_print(m, f);
     else
@@ -90,9 +89,7 @@ static Err *show_plan(Show *s, const Plan *p)
     size_t n = 0;
     if (!is_wanted(s, STAGE_plan, true))
         return NULL;
-    FILE *f = open_memstream(&buf, &n);
-    if (!f)
-        abort();
+    FILE *f = memory_text(&buf, &n);
     plan_print(p, f);
     fclose(f);
     Err *e = show_text(s, STAGE_plan, "plan", true, buf, n);

@@ -10,7 +10,13 @@
 }
 
 %code {
+#include <stdlib.h>
+
+#include "base/memory.h"
+
 #define YYMAXDEPTH 2000
+#define YYMALLOC(n) memory_must(malloc(n), n)
+#define YYFREE free
 #define YYLLOC_DEFAULT(all, rhs, n)                                            \
     do {                                                                       \
         (all).begin = (n) ? YYRHSLOC(rhs, 1).begin : YYRHSLOC(rhs, 0).end;     \

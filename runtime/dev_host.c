@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "runtime/device.h"
 
 enum { LARGE_PAGE = 2 << 20 };
@@ -79,7 +80,7 @@ static Err *host_open(const PlanDevice *d, Pool *pool, KernelRoom room,
 {
     HostDevice *h = calloc(1, sizeof *h);
     if (!h)
-        abort();
+        memory_out(sizeof *h);
     h->base = (Device){&device_host, d};
     h->pool = pool;
     h->scratch_each = (room.scratch + PLAN_ALIGN - 1) & -PLAN_ALIGN;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "runtime/device.h"
 #include "runtime/pipeline.h"
 #include "runtime/program.h"
@@ -372,7 +373,7 @@ Err *exec_open(const ExecSpec *spec, Executor **out)
     Exec *x = calloc(1, sizeof *x);
     Err *e = NULL;
     if (!x)
-        abort();
+        memory_out(sizeof *x);
     x->base.kind = &exec_kind;
     x->plan = spec->plan;
     x->kernels = spec->kernels;

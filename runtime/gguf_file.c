@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "runtime/gguf_int.h"
 
 /* Smallest records: a key of one byte with a one-byte value; a tensor with a
@@ -140,7 +141,7 @@ Err *gguf_file_parse(Arena *a, GgufFile *f, int64_t limit)
 {
     Reader *r = calloc(1, sizeof *r);
     if (!r)
-        abort();
+        memory_out(sizeof *r);
     r->path = f->info.path = f->path;
     r->fd = f->fd;
     r->size = f->stat.st_size;

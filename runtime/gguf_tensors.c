@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "runtime/gguf_int.h"
 
 enum { MAX_NAME = 63 };
@@ -149,7 +150,7 @@ static Err *check_overlap(Reader *r, const ModelInfo *info,
     const TensorInfo **order = malloc(sizeof *order * (size_t)(n + 1));
     const TensorInfo *other = NULL;
     if (!order)
-        abort();
+        memory_out(sizeof *order * (size_t)(n + 1));
     for (int64_t i = 0; i < n; i++)
         order[i] = &info->tensors[i];
     qsort(order, (size_t)n, sizeof *order, by_offset);

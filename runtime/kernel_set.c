@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 enum { MAX_GROUPS = 16, MIN_GROUP_BYTES = 4096 };
 /* A kernel that asks for more scratch a thread, or to share, is broken. */
@@ -191,7 +192,7 @@ static void *array(int n, size_t size)
 {
     void *p = calloc((size_t)n + 1, size);
     if (!p)
-        abort();
+        memory_out(((size_t)n + 1) * size);
     return p;
 }
 

@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 static const char entry_suffix[] = ".kernels";
 static const char entry_magic[8] = {'s', 'e', 'x', 't', 'e', 't', 'K', '1'};
@@ -77,7 +78,7 @@ ModuleCache *cache_open(const char *dir, int64_t limit)
     ModuleCache *c = calloc(1, sizeof *c);
     Buf path = {0};
     if (!c)
-        abort();
+        memory_out(sizeof *c);
     c->limit = limit;
     if (dir)
         buf_puts(&path, dir);
@@ -89,7 +90,7 @@ ModuleCache *cache_open(const char *dir, int64_t limit)
         log_warning("compiled kernels are not kept: folder '%s': %s", path.data,
                     why);
     else if (!(c->dir = strdup(path.data)))
-        abort();
+        memory_out(path.n + 1);
     err_free(e);
 out:
     buf_free(&path);
@@ -193,7 +194,7 @@ static void list_entry(Listing *l, int dir, const char *name)
         size_t cap = l->n ? 2 * l->n : 1;
         l->entry = realloc(l->entry, cap * sizeof *l->entry);
         if (!l->entry)
-            abort();
+            memory_out(cap * sizeof *l->entry);
     }
     Entry *x = &l->entry[l->n++];
     memcpy(x->name, name, n + 1);

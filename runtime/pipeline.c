@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "runtime/flow.h"
 
 typedef struct {
@@ -103,7 +104,7 @@ static void reset(Pipeline *p, int64_t n_chunks, const PipelineJob *job)
     free(p->span);
     p->span = calloc(n + 1, sizeof *p->span);
     if (!p->span)
-        abort();
+        memory_out((n + 1) * sizeof *p->span);
     p->n_chunks = n_chunks;
     p->job = *job;
     p->start = clock_seconds();
@@ -160,7 +161,7 @@ Err *pipeline_new(int n_stages, int threads, Pipeline **out)
                        n_stages, FLOW_MAX_STAGES);
     Pipeline *p = calloc(1, sizeof *p);
     if (!p || !(p->stage = calloc((size_t)n_stages, sizeof *p->stage)))
-        abort();
+        memory_out(sizeof *p + (size_t)n_stages * sizeof *p->stage);
     p->n_stages = n_stages;
     p->lanes = threads < n_stages ? threads : n_stages;
     pthread_mutex_init(&p->mutex, NULL);

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "runtime/plan.h"
 
 /* Positions and token counts travel as int32. */
@@ -192,7 +193,7 @@ static void *array(int n, size_t size)
 {
     void *p = calloc((size_t)n + 1, size);
     if (!p)
-        abort();
+        memory_out(((size_t)n + 1) * size);
     return p;
 }
 

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 /* Note [one word]
  *
  * `state` holds the job's number (high 32 bits), how many threads are inside
@@ -208,7 +210,7 @@ static bool start_thread(Pool *p)
 {
     Start *s = malloc(sizeof *s);
     if (!s)
-        abort();
+        memory_out(sizeof *s);
     *s = (Start){p, p->n_started + 1};
     if (pthread_create(&p->thread[p->n_started], NULL, thread_main, s) != 0) {
         free(s);
@@ -226,7 +228,7 @@ Err *pool_new(int threads, Pool **out)
                        POOL_MAX_THREADS);
     Pool *p = calloc(1, sizeof *p);
     if (!p || !(p->thread = calloc((size_t)threads, sizeof *p->thread)))
-        abort();
+        memory_out(sizeof *p + (size_t)threads * sizeof *p->thread);
     pthread_mutex_init(&p->mutex, NULL);
     pthread_cond_init(&p->work, NULL);
     pthread_cond_init(&p->done, NULL);

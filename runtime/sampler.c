@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 typedef struct {
     float logit;
     int32_t id;
@@ -70,12 +72,12 @@ Sampler *sampler_new(int32_t vocab)
 {
     Sampler *s = calloc(1, sizeof *s);
     if (!s)
-        abort();
+        memory_out(sizeof *s);
     s->vocab = vocab;
     s->cand = calloc((size_t)vocab, sizeof *s->cand);
     s->count = calloc((size_t)vocab, sizeof *s->count);
     if (!s->cand || !s->count)
-        abort();
+        memory_out((size_t)vocab * (sizeof *s->cand + sizeof *s->count));
     return s;
 }
 

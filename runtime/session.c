@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 struct Session {
     Executor *executor;
     int64_t *past;   /* by program */
@@ -21,7 +23,7 @@ static void *array(int64_t n, size_t size)
 {
     void *p = calloc((size_t)n + 1, size);
     if (!p)
-        abort();
+        memory_out(((size_t)n + 1) * size);
     return p;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/memory.h"
 
 typedef struct {
     const char *name;
@@ -74,7 +75,7 @@ Err *splitter_new(const char *pre, bool jit, Splitter **out)
         (void)pcre2_jit_compile(re, PCRE2_JIT_COMPLETE);
     Splitter *s = calloc(1, sizeof *s);
     if (!s)
-        abort();
+        memory_out(sizeof *s);
     *s = (Splitter){row, re};
     *out = s;
     return NULL;
@@ -95,7 +96,7 @@ Err *splitter_work_new(const Splitter *s, SplitWork **out)
     SplitWork *w = calloc(1, sizeof *w);
     *out = NULL;
     if (!w)
-        abort();
+        memory_out(sizeof *w);
     w->data = pcre2_match_data_create_from_pattern(s->code, NULL);
     w->context = pcre2_match_context_create(NULL);
     w->stack = pcre2_jit_stack_create(JIT_STACK_MIN, JIT_STACK_MAX, NULL);

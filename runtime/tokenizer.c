@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/memory.h"
 #include "tokenizer_impl.h"
 #include "unicode.h"
 
@@ -111,7 +112,7 @@ void tokens_add(Tokens *t, int32_t id)
         t->cap = t->cap ? t->cap * 2 : 256;
         t->id = realloc(t->id, t->cap * sizeof *t->id);
         if (!t->id)
-            abort();
+            memory_out(t->cap * sizeof *t->id);
     }
     t->id[t->n++] = id;
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 enum { PIECE_BYTES = 8 << 20 };
 
 static Err *check_weight(const PlanWeight *w, const TensorInfo *t)
@@ -63,7 +65,7 @@ static void *memory(int64_t n)
 {
     void *p = malloc((size_t)n);
     if (!p)
-        abort();
+        memory_out((size_t)n);
     return p;
 }
 
@@ -137,7 +139,7 @@ Err *weights_load(const ExecSpec *spec, Device *const *device)
     TRY(weights_check(p, gguf_info(spec->file)));
     l.first = calloc((size_t)p->n_weights + 1, sizeof *l.first);
     if (!l.first)
-        abort();
+        memory_out(((size_t)p->n_weights + 1) * sizeof *l.first);
     for (int i = 0; i < p->n_weights; i++) {
         int64_t bytes = p->weight[i].bytes, piece = piece_bytes(&p->weight[i]);
         l.first[i + 1] = l.first[i] + (bytes + piece - 1) / piece;

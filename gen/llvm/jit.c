@@ -8,6 +8,7 @@
 #include <llvm-c/Target.h>
 
 #include "base/blocks.h"
+#include "base/memory.h"
 
 struct HostModule {
     LLVMOrcLLJITRef jit;
@@ -80,7 +81,7 @@ Err *jit_load(const void *object, size_t n, HostModule **out)
     HostModule *m = calloc(1, sizeof *m);
     *out = NULL;
     if (!m)
-        abort();
+        memory_out(sizeof *m);
     start_target();
     DO(orc_error("starting the JIT", LLVMOrcCreateLLJIT(&m->jit, NULL)));
     DO(define_imports(m->jit));

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 static void reserve(Buf *b, size_t extra)
 {
     if (b->cap - b->n > extra)
@@ -14,7 +16,7 @@ static void reserve(Buf *b, size_t extra)
         cap *= 2;
     b->data = realloc(b->data, cap);
     if (!b->data)
-        abort();
+        memory_out(cap);
     b->cap = cap;
 }
 
@@ -36,9 +38,12 @@ void buf_printf(Buf *b, const char *fmt, ...)
     va_copy(again, ap);
     int n = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
+    if (n < 0) /* only for want of memory: the formats are ours */
+        memory_out(b->cap);
     if (n > 0) {
         reserve(b, (size_t)n);
-        vsnprintf(b->data + b->n, (size_t)n + 1, fmt, again);
+        if (vsnprintf(b->data + b->n, (size_t)n + 1, fmt, again) != n)
+            memory_out(b->cap);
         b->n += (size_t)n;
     }
     va_end(again);

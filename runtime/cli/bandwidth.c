@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 
 /* A pass is long against the clock and a thread's wake-up; threads take the
  * buffer in pieces, as they take the tiles of a matrix. */
@@ -50,7 +51,7 @@ double bandwidth_read(Pool *p, int64_t n)
     Lanes *v = aligned_alloc(PIECE, (size_t)bytes);
     double best = 0;
     if (!r)
-        abort();
+        memory_out(sizeof *r);
     if (v && bytes > 0) {
         memset(v, 1, (size_t)bytes);
         memset(r, 0, sizeof *r);

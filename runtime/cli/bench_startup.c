@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "runtime/cli/bench.h"
 #include "runtime/cli/load.h"
 #include "runtime/cli/request.h"
@@ -177,7 +178,7 @@ static Err *measure_kind(const Options *o, Kind kind, Report *report)
     Err *e = NULL;
     Series *s = calloc(1, sizeof *s);
     if (!s)
-        abort();
+        memory_out(sizeof *s);
     if (kind == KIND_CACHED)
         e = measure(o, kind, &r); /* fills the cache */
     for (int64_t i = 0; i < o->repeat && !e; i++) {

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "runtime/cli/options.h"
 #include "runtime/cli/print.h"
 #include "runtime/cli/value_stats.h"
@@ -184,7 +185,7 @@ Err *cmd_check(const Options *o)
     DO(pool_new((int)threads, &c.pool));
     c.worker = calloc((size_t)threads, sizeof *c.worker);
     if (!c.worker)
-        abort();
+        memory_out((size_t)threads * sizeof *c.worker);
     c.progress = !o->quiet && isatty(STDERR_FILENO);
     DO(check_values(&c, o));
 out:

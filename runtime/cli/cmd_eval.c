@@ -5,6 +5,7 @@
  * little-endian float32: --logits [positions, vocabulary]; --dump-hidden
  * [layers, positions, width], one layer a probe "hidden[i]" of the entry point,
  * or its `hidden` result as the only layer if it has no probes. */
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -112,8 +113,11 @@ static Err *choose_positions(Eval *v)
 
 static Err *open_file(const char *path, const char *mode, FILE **out)
 {
-    if (path && !(*out = fopen(path, mode)))
-        return err_new(ERR_IO, "cannot open '%.200s'", path);
+    if (!path)
+        return NULL;
+    if (!(*out = fopen(path, mode)))
+        return err_new(ERR_IO, "cannot open '%.200s': %s", path,
+                       strerror(errno));
     return NULL;
 }
 

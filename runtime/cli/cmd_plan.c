@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "compiler/schedule.h"
 #include "runtime/cli/options.h"
 #include "runtime/cli/plan_schedule.h"
@@ -244,9 +245,7 @@ static Err *report(Arena *a, const Plan *p, const CompileRequest *r,
     Table t = {.p = p};
     char *schedule = NULL;
     size_t n = 0;
-    FILE *f = open_memstream(&schedule, &n);
-    if (!f)
-        abort();
+    FILE *f = memory_text(&schedule, &n);
     Err *refusal = memplan_check(p);
     Err *e = refusal ? NULL : plan_schedule(a, o, p, r->machine, f);
     fclose(f);

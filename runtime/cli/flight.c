@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/memory.h"
 
 void flight_add(Flight *f, Arena *a, const Executor *x, int program,
                 const PredictSpec *s)
@@ -66,9 +67,7 @@ Err *flight_draw(const Flight *f, Arena *a, const PredictSpec *spec,
                                   "two --threads and no --profile");
     TRY(predict(f, a, spec, &both[0]));
     both[1] = f->last;
-    FILE *out = open_memstream(&text, &n);
-    if (!out)
-        abort();
+    FILE *out = memory_text(&text, &n);
     buf_printf(&heading, "%s, prompt of %" PRId64 " tokens, at most %d of %d "
                          "devices at work at once",
                spec->plan->model, spec->tokens, spec->lanes, f->last.n_rows);

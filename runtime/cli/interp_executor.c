@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "compiler/interp.h"
 
 typedef struct {
@@ -28,7 +29,7 @@ static Err *load_weight(void *ctx, const char *tensor, float *dst, int64_t n)
         return err_new(ERR_INPUT, "the file has no tensor %s", tensor);
     void *raw = malloc((size_t)t->bytes);
     if (!raw)
-        abort();
+        memory_out((size_t)t->bytes);
     Err *e = gguf_read(x->file, t, 0, t->bytes, raw);
     if (!e)
         block_decode(t->type, raw, n, dst);
@@ -40,7 +41,7 @@ static float *to_floats(const double *v, int64_t n)
 {
     float *f = malloc(sizeof *f * (size_t)(n + 1));
     if (!f)
-        abort();
+        memory_out(sizeof *f * (size_t)(n + 1));
     for (int64_t i = 0; i < n; i++)
         f[i] = (float)v[i];
     return f;
@@ -61,7 +62,7 @@ static void keep_tap(void *ctx, const char *name, int64_t index,
         x->cap_taps = x->cap_taps ? 2 * x->cap_taps : 16;
         x->tap = realloc(x->tap, sizeof *x->tap * (size_t)x->cap_taps);
         if (!x->tap)
-            abort();
+            memory_out(sizeof *x->tap * (size_t)x->cap_taps);
     }
     Buf b = {0};
     buf_printf(&b, "%s[%lld]", name, (long long)index);
@@ -77,7 +78,7 @@ static double *from_ints(const int32_t *v, int64_t n)
 {
     double *d = malloc(sizeof *d * (size_t)(n + 1));
     if (!d)
-        abort();
+        memory_out(sizeof *d * (size_t)(n + 1));
     for (int64_t i = 0; i < n; i++)
         d[i] = v[i];
     return d;
@@ -87,7 +88,7 @@ static double *from_floats(const float *v, int64_t n)
 {
     double *d = malloc(sizeof *d * (size_t)(n + 1));
     if (!d)
-        abort();
+        memory_out(sizeof *d * (size_t)(n + 1));
     for (int64_t i = 0; i < n; i++)
         d[i] = (double)v[i];
     return d;
@@ -135,7 +136,7 @@ static Err *run_entry(InterpExecutor *x, const Graph *g, const Step *s,
     InterpStep step = {s->n, s->n_rows, s->past};
     Err *e = NULL;
     if (!in || !results)
-        abort();
+        memory_out((g->n_params + (size_t)g->n_results + 2) * sizeof *in);
     for (Ref i = 0; i < g->n_params && !e; i++)
         e = make_param(s, &g->node[i], &in[i]);
     if (!e)
@@ -227,7 +228,7 @@ Err *interp_executor_open(const CompileRequest *r, Gguf *file, Executor **out)
 {
     InterpExecutor *x = calloc(1, sizeof *x);
     if (!x)
-        abort();
+        memory_out(sizeof *x);
     *out = NULL;
     x->base.kind = &interp_kind;
     x->arena = arena_new();

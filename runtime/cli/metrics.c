@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
+
 int64_t metrics_not_finite(const float *v, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
@@ -82,7 +84,7 @@ void comparison_add(Comparison *c, const float *ours, const float *ref,
         size_t cap = c->n ? 2 * (size_t)c->n : 1;
         c->kl = realloc(c->kl, cap * sizeof *c->kl);
         if (!c->kl)
-            abort();
+            memory_out(cap * sizeof *c->kl);
     }
     add_squares(c, ours, ref, n);
     add_flip(c, ours, ref, n);

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "runtime/cli/predict.h"
 
 int64_t plan_schedule_context(const Options *o)
@@ -22,9 +23,7 @@ static Err *draw(const char *path, const Plan *p, const Machine *m,
     Buf heading = {0};
     char *text = NULL;
     size_t n = 0;
-    FILE *f = open_memstream(&text, &n);
-    if (!f)
-        abort();
+    FILE *f = memory_text(&text, &n);
     buf_printf(&heading, "%s, prompt of %" PRId64 " tokens on %s", p->model,
                t->tokens, m->name);
     timeline_svg(heading.data, t, 1, f);

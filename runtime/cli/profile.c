@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "runtime/cli/print.h"
 
 enum { MOST_ROWS = 25 };
@@ -26,7 +27,7 @@ Profile *profile_new(const TrafficMap *m)
     Profile *f = calloc(1, sizeof *f);
     int n = m->plan->n_kernels + 1;
     if (!f || !(f->row = calloc((size_t)n, sizeof *f->row)))
-        abort();
+        memory_out(sizeof *f + (size_t)n * sizeof *f->row);
     f->map = m;
     for (int i = 0; i < n; i++)
         f->row[i].kernel = i;
@@ -122,7 +123,7 @@ void profile_report(const Profile *f, Report *r, double bandwidth)
     int n = f->map->plan->n_kernels + 1;
     Row *sorted = malloc((size_t)n * sizeof *sorted);
     if (!sorted)
-        abort();
+        memory_out((size_t)n * sizeof *sorted);
     memcpy(sorted, f->row, (size_t)n * sizeof *sorted);
     qsort(sorted, (size_t)n, sizeof *sorted, by_time);
     report_list(r, "kernels");

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
+
 /* Works on a copy that stays in registers. */
 void value_stats_add(ValueStats *s, const float *x, int64_t n)
 {
@@ -64,7 +66,7 @@ Err *value_stats_walk(const Gguf *g, const TensorInfo *t, int64_t first,
     Err *e = NULL;
     float *x = malloc(sizeof *x * VALUE_STEP);
     if (!x)
-        abort();
+        memory_out(sizeof *x * VALUE_STEP);
     while (n > 0) {
         int64_t k = n < VALUE_STEP ? n : VALUE_STEP;
         DO(gguf_read_f32(g, t, first, k, x));
