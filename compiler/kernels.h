@@ -21,7 +21,8 @@
  *              not, then EW nodes whose values are [T,N] like the products
  *              they (indirectly) read; other operands are parameters [T,N],
  *              [N], [1], [T,1] or scalars.  Products with different N are
- *              independent columns.
+ *              independent columns.  x may be a view whose rows lie at one
+ *              stride.
  *   experts    the same for matmul_experts (one shared x and ids), values
  *              [T,k,N]; other operands [T,k,N], [T,k,1], [N], [1],
  *              scalars.

@@ -204,9 +204,10 @@ typedef struct {
 /* Which stage each pass belongs to, in the order of passes.def. */
 static const StagePass order[] = {
     {"canonicalise", STAGE_graph, true}, {"bind", STAGE_fused, false},
-    {"round", STAGE_fused, false},       {"place", STAGE_fused, false},
-    {"pack", STAGE_fused, false},        {"fuse", STAGE_fused, true},
-    {"expand", STAGE_schedule, false},   {"fuse_across", STAGE_schedule, true},
+    {"round", STAGE_fused, false},       {"dense", STAGE_fused, false},
+    {"place", STAGE_fused, false},       {"pack", STAGE_fused, false},
+    {"fuse", STAGE_fused, true},         {"expand", STAGE_schedule, false},
+    {"fuse_across", STAGE_schedule, true},
 };
 
 static Err *run_passes(PassContext *c, Show *s, const char *until, Module **m)
@@ -225,7 +226,7 @@ Err *compile_graph(const CompileRequest *r, Arena *a, Module **out)
     Show s = {r, 0};
     PassContext c = {a, r->model, r->machine, &r->settings};
     TRY(read_text(a, r, &s, out));
-    return run_passes(&c, &s, "place", out);
+    return run_passes(&c, &s, "dense", out);
 }
 
 Err *compile_model(const CompileRequest *r, Plan **plan)

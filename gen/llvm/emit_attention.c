@@ -55,11 +55,17 @@ static int heads_together(int64_t per_group)
 KvRows attention_rows(Emit *e, const Node *n, int arg, LLVMValueRef group)
 {
     const Type *t = &e->g->node[n->arg[arg]].type;
-    int64_t G = t->dim[1].k, d = t->dim[2].k;
-    KvRows r = {.state = t->dtype, .row_bytes = block_bytes(t->dtype, G * d)};
-    r.base = l_elem(e->ir, e->arg[n->arg[arg]], t->dtype,
-                    l_muli(e->ir, group, d));
-    return r;
+    bool *none = ARENA_ARRAY(e->ir->arena, bool, e->g->n_nodes + 1);
+    Rows r = rows_new(e, none, 0, 0);
+    Value v = rows_value(&r, n->arg[arg]); /* the state or a view of it */
+    int64_t stride;
+    if (!layout_rows(&v.lay, t->dim[1].k, t->dim[2].k, &stride))
+        emit_fail(e, err_new(ERR_LIMIT, "@%s: rows of %s have gaps", e->g->name,
+                             e->g->node[n->arg[arg]].name));
+    LLVMValueRef at = l_addi(e->ir, l_muli(e->ir, group, stride), v.offset);
+    return (KvRows){.state = v.type,
+                    .base = l_elem(e->ir, v.base, v.type, at),
+                    .row_bytes = block_bytes(v.type, v.row_stride)};
 }
 
 static ReadRows state_rows(Attention *a, int arg, LLVMValueRef group)

@@ -15,17 +15,21 @@ typedef struct {
     Emit *e;
     Ir *ir;
     int64_t slots, experts; /* k, E */
-    LLVMValueRef ids;       /* i32 [T,k] */
+    Rows all;               /* where values lie */
+    Value ids;              /* i32 [T,k] */
     LLVMValueRef tokens, single;
     LLVMValueRef order; /* scratch i32: slots, sorted by expert */
     LLVMValueRef start; /* scratch i64 [E+1]: where an expert's slots begin */
 } Experts;
 
 /* The expert of a slot; wrong numbers stay inside the weights. */
-static LLVMValueRef chosen(const Experts *x, LLVMValueRef slot)
+static LLVMValueRef chosen(Experts *x, LLVMValueRef slot)
 {
     Ir *ir = x->ir;
-    LLVMValueRef id = l_load(ir, ir->i32, l_index(ir, x->ids, slot, 4)), ok;
+    LLVMValueRef k = l_int(ir, x->slots), row, at, id, ok;
+    row = rows_at_row(&x->all, &x->ids, l_div(ir, slot, k));
+    at = layout_offset(ir, &x->ids.lay, l_rem(ir, slot, k));
+    id = l_load(ir, ir->i32, l_index(ir, row, at, 4));
     id = l_zext(ir, id, ir->i64);
     ok = l_icmp(ir, LLVMIntULT, id, l_int(ir, x->experts));
     return l_select(ir, ok, id, l_int(ir, x->experts - 1));
@@ -33,7 +37,7 @@ static LLVMValueRef chosen(const Experts *x, LLVMValueRef slot)
 
 /* ---- counting sort ---- */
 
-static LLVMValueRef start_of(const Experts *x, LLVMValueRef expert)
+static LLVMValueRef start_of(Experts *x, LLVMValueRef expert)
 {
     return l_index(x->ir, x->start, expert, 8);
 }
@@ -44,7 +48,7 @@ static void add_to(Ir *ir, LLVMValueRef p, LLVMValueRef n)
 }
 
 /* start[e + 1] = slots of expert e */
-static void count_slots(const Experts *x, LLVMValueRef from, LLVMValueRef to)
+static void count_slots(Experts *x, LLVMValueRef from, LLVMValueRef to)
 {
     Ir *ir = x->ir;
     Loop l = l_for(ir, "clear", l_int(ir, 0), l_int(ir, x->experts + 1), 1);
@@ -56,7 +60,7 @@ static void count_slots(const Experts *x, LLVMValueRef from, LLVMValueRef to)
 }
 
 /* start[e] = slots of all experts before e */
-static void sum_starts(const Experts *x)
+static void sum_starts(Experts *x)
 {
     Ir *ir = x->ir;
     Loop l = l_for(ir, "total", l_int(ir, 0), l_int(ir, x->experts), 1);
@@ -67,7 +71,7 @@ static void sum_starts(const Experts *x)
 
 /* Puts each slot in place, which moves start[e] to the end of e; then moves
  * all starts back by one expert. */
-static void place_slots(const Experts *x, LLVMValueRef from, LLVMValueRef to)
+static void place_slots(Experts *x, LLVMValueRef from, LLVMValueRef to)
 {
     Ir *ir = x->ir;
     Loop l = l_for(ir, "place", from, to, 1);
@@ -84,7 +88,7 @@ static void place_slots(const Experts *x, LLVMValueRef from, LLVMValueRef to)
 }
 
 /* Slots [from, to) by expert; of a single token as they are. */
-static void sort_slots(const Experts *x, LLVMValueRef from, LLVMValueRef to)
+static void sort_slots(Experts *x, LLVMValueRef from, LLVMValueRef to)
 {
     Ir *ir = x->ir;
     Branch br = l_if(ir, "single", x->single);
@@ -102,7 +106,7 @@ static void sort_slots(const Experts *x, LLVMValueRef from, LLVMValueRef to)
 
 /* Column tiles [first, end) of one expert for the sorted slots [from, to): what
  * is prepared for a row serves all of them. */
-static void expert_rows(const Experts *x, Part *p, LLVMValueRef expert,
+static void expert_rows(Experts *x, Part *p, LLVMValueRef expert,
                         const LLVMValueRef tiles[2], LLVMValueRef from,
                         LLVMValueRef to)
 {
@@ -120,7 +124,7 @@ static void expert_rows(const Experts *x, Part *p, LLVMValueRef expert,
 }
 
 /* Tiles [first, end) of number s: of its slot, or of its experts. */
-static void items(const Experts *x, Part *p, LLVMValueRef s,
+static void items(Experts *x, Part *p, LLVMValueRef s,
                   const LLVMValueRef tiles[2])
 {
     Ir *ir = x->ir;
@@ -138,7 +142,7 @@ static void items(const Experts *x, Part *p, LLVMValueRef s,
 
 /* Items of a part, of which the first is number `offset`: those with one s
  * follow each other. */
-static void items_of(const Experts *x, Part *p, int64_t offset)
+static void items_of(Experts *x, Part *p, int64_t offset)
 {
     Ir *ir = x->ir;
     LLVMValueRef from, to, each = l_int(ir, part_tiles(p)), last, start, tiles[2];
@@ -164,7 +168,9 @@ static Experts experts_new(Emit *e)
     const Type *ids = &e->g->node[any->arg[2]].type;
     x.slots = type_last(ids);
     x.experts = e->g->node[any->arg[1]].type.dim[2].k;
-    x.ids = e->arg[any->arg[2]];
+    bool *none = ARENA_ARRAY(e->ir->arena, bool, e->g->n_nodes + 1);
+    x.all = rows_new(e, none, 0, 0);
+    x.ids = rows_value(&x.all, any->arg[2]);
     x.tokens = emit_dim(e, ids->dim[0]);
     x.single = l_icmp(e->ir, LLVMIntEQ, x.tokens, l_int(e->ir, 1));
     x.order = emit_scratch(e, 4 * TOKENS * x.slots);

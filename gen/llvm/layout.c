@@ -78,6 +78,14 @@ bool layout_slice(const Layout *l, int64_t last, int64_t begin, int64_t size,
     return true;
 }
 
+bool layout_rows(const Layout *l, int64_t rows, int64_t width, int64_t *stride)
+{
+    Layout rest = *l;
+    int64_t step;
+    return take(&rest, width, &step) && (width == 1 || step == 1) &&
+           take(&rest, rows, stride) && rest.n == 0;
+}
+
 int64_t layout_run(const Layout *l)
 {
     if (l->n && l->stride[l->n - 1] > 1)

@@ -33,6 +33,9 @@ bool layout_broadcast(const Layout *l, const Shape *from, const Shape *to,
  * where the first of them lies. */
 bool layout_slice(const Layout *l, int64_t last, int64_t begin, int64_t size,
                   Layout *out, int64_t *offset);
+/* Is it `rows` rows of `width` elements side by side?  *stride: from one to the
+ * next. */
+bool layout_rows(const Layout *l, int64_t rows, int64_t width, int64_t *stride);
 /* From any multiple of this number on, so many elements lie side by side (or
  * are all the same one): 0 if that is true of the whole row. */
 int64_t layout_run(const Layout *l);

@@ -78,18 +78,22 @@ Dim part_rows(const Type *t)
     return d;
 }
 
-/* x as rows side by side in memory. */
+/* x as rows at one stride, `lead` of them a token. */
 static void set_left(Emit *e, Product *p, Ref x)
 {
     bool *none = ARENA_ARRAY(e->ir->arena, bool, e->g->n_nodes + 1);
     Rows r = rows_new(e, none, 0, 0);
-    r.lead = part_rows(&e->g->node[x].type).k;
     Value v = rows_value(&r, x);
-    p->x = l_elem(e->ir, v.base, v.type, l_int(e->ir, v.offset));
-    if (layout_run(&v.lay))
+    const Type *t = &e->g->node[x].type;
+    int64_t lead = part_rows(t).k, stride;
+    bool rows = layout_rows(&v.lay, lead, type_last(t), &stride);
+    if (lead == 1)
+        stride = v.row_stride;
+    if (!rows || v.row_stride != lead * stride)
         emit_fail(e, err_new(ERR_LIMIT, "@%s: rows of %s are no rows",
                              e->g->name, e->g->node[x].name));
-    p->row_bytes = block_bytes(v.type, v.row_stride);
+    p->x = l_elem(e->ir, v.base, v.type, l_int(e->ir, v.offset));
+    p->row_bytes = block_bytes(v.type, stride);
 }
 
 static Product left_side(Parts *ps)

@@ -19,6 +19,7 @@
 #include "compiler/interp.h"
 #include "runtime/host_provider.h"
 #include "runtime/provider.h"
+#include "tests/random.h"
 
 enum { GUARD = 64, MAX_VALUES = 32 };
 #define ROW_LIMIT 1e-2
@@ -45,26 +46,14 @@ static inline const HostProvider *rig_provider(void)
 
 /* ---- random numbers ---- */
 
-static uint64_t rig_state = 0x9e3779b97f4a7c15;
+static Random rig_random = {0x9e3779b97f4a7c15};
 
-static inline uint32_t rig_bits(void)
+static inline int64_t rig_below(int64_t n)
 {
-    rig_state ^= rig_state << 13;
-    rig_state ^= rig_state >> 7;
-    rig_state ^= rig_state << 17;
-    return (uint32_t)(rig_state >> 16);
+    return random_below(&rig_random, n);
 }
 
-static inline int64_t rig_below(int64_t n) { return rig_bits() % n; }
-
-/* About normal: sum of four uniform numbers. */
-static inline float rig_real(void)
-{
-    float s = -2;
-    for (int i = 0; i < 4; i++)
-        s += (float)(rig_bits() >> 8) * 0x1p-24F;
-    return s * 1.7320508F;
-}
+static inline float rig_real(void) { return random_real(&rig_random); }
 
 /* ---- guarded memory ---- */
 
@@ -151,44 +140,14 @@ static inline void rig_put_half(uint8_t *p, float f)
     memcpy(p, &h, 2);
 }
 
-/* Where a block keeps its half-precision scales; -1: none (more). */
-static inline const int *rig_scales(BlockType t)
-{
-    static const struct {
-        BlockType t;
-        int at[2];
-    } table[] = {
-        {BT_q4_0, {0, -1}},   {BT_q4_1, {0, 2}},     {BT_q5_0, {0, -1}},
-        {BT_q5_1, {0, 2}},    {BT_q8_0, {0, -1}},    {BT_q2_k, {80, 82}},
-        {BT_q3_k, {108, -1}}, {BT_q4_k, {0, 2}},     {BT_q5_k, {0, 2}},
-        {BT_q6_k, {208, -1}}, {BT_iq2_xxs, {0, -1}}, {BT_iq2_xs, {0, -1}},
-        {BT_iq2_s, {0, -1}},  {BT_iq3_xxs, {0, -1}}, {BT_iq3_s, {0, -1}},
-        {BT_iq1_s, {0, -1}},  {BT_iq4_nl, {0, -1}},  {BT_iq4_xs, {0, -1}},
-        {BT_tq1_0, {52, -1}}, {BT_tq2_0, {64, -1}},  {BT_q1_0, {0, -1}},
-        {BT_q2_0, {0, -1}},
-    };
-    static const int none[2] = {-1, -1};
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (table[i].t == t)
-            return table[i].at;
-    return none;
-}
-
-/* Random bytes with scales of ordinary size. */
+/* Every exponent that a byte can hold, where there is room for few. */
 static inline void rig_random_block(BlockType t, uint8_t *b)
 {
-    for (int i = 0; i < block_info[t].bytes; i++)
-        b[i] = (uint8_t)rig_bits();
-    for (int k = 0; k < 2; k++)
-        if (rig_scales(t)[k] >= 0)
-            rig_put_half(b + rig_scales(t)[k], 0.01F * rig_real());
+    random_block(&rig_random, t, 0.01F, b);
+    for (int i = 0; i < 4 && t == BT_nvfp4; i++)
+        b[i] = (uint8_t)random_bits(&rig_random);
     if (t == BT_mxfp4) /* at times among the smallest: two are subnormal */
         b[0] = (uint8_t)(rig_below(8) ? 118 + rig_below(8) : rig_below(3));
-    if (t == BT_iq1_m) { /* the top nibbles are the scale: about 0.01 */
-        static const uint8_t nibble[4] = {0, 0x20, 0x20, 0x20};
-        for (int i = 0; i < 4; i++)
-            b[49 + 2 * i] = (uint8_t)((b[49 + 2 * i] & 15) | nibble[i]);
-    }
 }
 
 static inline void rig_fill_blocks(RigValue *v)

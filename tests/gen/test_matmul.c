@@ -88,7 +88,7 @@ static float same_value;
 static void fill_same(const Graph *g, RigValue *p)
 {
     RigValue *x = &p[0], *w = &p[1];
-    const int *scale = rig_scales(w->type);
+    const int *scale = random_scales(w->type);
     int64_t k = g->node[1].type.dim[0].k, bytes = block_info[w->type].bytes;
     float v[32];
     for (int i = 0; i < 32; i++)

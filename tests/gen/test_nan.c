@@ -187,7 +187,7 @@ Test(nan, weight_scales)
     char name[32];
     for (int t = 0; t < BT_COUNT; t++) {
         int k = 2 * block_info[t].elems;
-        if (rig_scales((BlockType)t)[0] >= 0 &&
+        if (random_scales((BlockType)t)[0] >= 0 &&
             packing_fields((BlockType)t, &f))
             buf_printf(&b,
                        "func @%s(%%x: q16a[T,%d], $w: %s/x8[%d,%d]) {\n"
@@ -200,7 +200,7 @@ Test(nan, weight_scales)
         int n = packing_fields((BlockType)t, &f);
         snprintf(name, sizeof name, "%s", block_info[t].name);
         for (int i = 0; i < n; i++) {
-            if (f[i].offset != rig_scales((BlockType)t)[0])
+            if (f[i].offset != random_scales((BlockType)t)[0])
                 continue;
             run_scale(&r, name, &f[i], 1);
             run_scale(&r, name, &f[i], 9);
