@@ -1,5 +1,6 @@
 #include "base/memory.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -8,7 +9,10 @@
 
 void memory_out(size_t bytes)
 {
+    static atomic_flag said = ATOMIC_FLAG_INIT;
     char line[64];
+    while (atomic_flag_test_and_set(&said))
+        pause(); /* another thread is about to end the program */
     int n = snprintf(line, sizeof line, "sextet: out of memory (%zu bytes)\n",
                      bytes);
     if (write(STDERR_FILENO, line, (size_t)n) < 0)
