@@ -42,6 +42,7 @@ Ref with_eps(Maker *m, Op op, int n_args, Ref x, Ref w); /* norms */
 Ref constant(Maker *m, double v);
 /* A weight or state; mostly of a name of its own. */
 Ref weight(Maker *m, int rank, int64_t a, int64_t b, int64_t c);
+Ref factors(Maker *m, int64_t n); /* a vector that is f32 in every file */
 Ref fixed_state(Maker *m, int rank, int64_t a, int64_t b, int64_t c);
 Ref row_state(Maker *m, BlockType t, int64_t a, int64_t b);
 Ref product(Maker *m, Ref x, int64_t out); /* with a new weight */

@@ -210,7 +210,7 @@ void block_experts(Maker *m, Ref x)
         w = unary(m, OP_softmax, w);
     if (chance(m, 4)) /* a factor of each expert */
         w = binary(m, OP_mul, w,
-                   binary(m, OP_take, weight(m, 1, E, 0, 0), ids));
+                   binary(m, OP_take, factors(m, E), ids));
     Ref y = expert_product(m, x, F, E, ids);
     if (chance(m, 2))
         y = binary(m, OP_mul, unary(m, OP_silu, y),

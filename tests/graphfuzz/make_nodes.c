@@ -119,9 +119,9 @@ static const char *source_text(Maker *m, const Node *n)
     return text;
 }
 
-static Ref add_source(Maker *m, Op op, Type t)
+static Ref add_source(Maker *m, Op op, const char *name, Type t)
 {
-    Node n = {.op = op, .name = op == OP_weight ? "w" : "s", .type = t};
+    Node n = {.op = op, .name = name, .type = t};
     n.text = source_text(m, &n);
     return add_node(m, n);
 }
@@ -135,18 +135,24 @@ static Type constant_type(BlockType t, int rank, int64_t a, int64_t b,
 
 Ref weight(Maker *m, int rank, int64_t a, int64_t b, int64_t c)
 {
-    return add_source(m, OP_weight, constant_type(TYPE_ANY, rank, a, b, c));
+    return add_source(m, OP_weight, "w",
+                      constant_type(TYPE_ANY, rank, a, b, c));
+}
+
+Ref factors(Maker *m, int64_t n)
+{
+    return add_source(m, OP_weight, "f", constant_type(TYPE_ANY, 1, n, 0, 0));
 }
 
 Ref fixed_state(Maker *m, int rank, int64_t a, int64_t b, int64_t c)
 {
-    return add_source(m, OP_state, constant_type(BT_f32, rank, a, b, c));
+    return add_source(m, OP_state, "s", constant_type(BT_f32, rank, a, b, c));
 }
 
 Ref row_state(Maker *m, BlockType t, int64_t a, int64_t b)
 {
     Dim dim[] = {dim_sym(SYM_C), dim_const(a), dim_const(b)};
-    return add_source(m, OP_state, type_make(t, 3, dim));
+    return add_source(m, OP_state, "s", type_make(t, 3, dim));
 }
 
 Ref product(Maker *m, Ref x, int64_t out)
