@@ -19,7 +19,7 @@ for src in runtime/base/*.c runtime/gguf*.c runtime/plan*.c runtime/module_*.c \
     runtime/pipeline.c runtime/pool.c runtime/program.c runtime/provider.c \
     runtime/session.c runtime/weights.c; do
     case $src in # as in CMakeLists.txt
-        runtime/pool.c) extra=-D_GNU_SOURCE ;;
+        runtime/base/memory.c | runtime/pool.c) extra=-D_GNU_SOURCE ;;
         runtime/dev_host.c) extra=-D_DEFAULT_SOURCE ;;
         *) extra= ;;
     esac
