@@ -12,5 +12,7 @@ typedef struct {
 
 /* models/<name>.mdl and models/machines/<name>.mach */
 extern const EmbeddedFile embedded_files[];
+/* gen/cuda/<name>.cuh */
+extern const EmbeddedFile embedded_kernels[];
 
 #endif
