@@ -1,0 +1,6 @@
+#include "gen/cuda/emit.h"
+
+void emit_attention_class(Emit *e)
+{
+    emit_fail(e, err_new(ERR_DEVICE, "no CUDA code for attention kernels"));
+}

@@ -1,0 +1,14 @@
+/* emit_pack.h - the kernels that move a file's rows into tiles, and the tables
+ * of lookup types as a header. */
+#ifndef GEN_CUDA_EMIT_PACK_H
+#define GEN_CUDA_EMIT_PACK_H
+
+#include "gen/cuda/cuda.h"
+
+/* Adds a unit and a CudaPacker for the types of the plan's weights in tiles;
+ * c->unit has room. */
+void emit_packers(const Plan *p, CudaCode *c);
+/* Adds the generated header codebooks.cuh; c->header has room for one more. */
+void emit_tables(CudaCode *c);
+
+#endif
