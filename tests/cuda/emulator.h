@@ -1,0 +1,51 @@
+/* emulator.h - runs units of CUDA source on the CPU.
+ *
+ * A unit is compiled for the emulation (tests/cuda/build_unit.sh, or emu_build)
+ * and opened here.  A launch runs the whole grid before it returns: one thread
+ * of the system, the threads of a block take turns in an order that the seed
+ * decides, so do the blocks.
+ *
+ * Thread-safe: launches of all threads run one after the other. */
+#ifndef TESTS_CUDA_EMULATOR_H
+#define TESTS_CUDA_EMULATOR_H
+
+#include <stdint.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct EmuUnit EmuUnit;
+
+/* A file that the unit includes: its name in #include, its text. */
+typedef struct {
+    const char *name, *text;
+} EmuHeader;
+
+/* Compiles `source` into the shared object `path`; device.cuh among the headers
+ * is replaced by the emulated one.  options: words for the compiler, or "".
+ * NULL, or what the compiler said, to be freed by the caller. */
+char *emu_build(const char *source, const EmuHeader *header, int n_headers,
+                const char *options, const char *path);
+
+/* NULL: see emu_error(). */
+EmuUnit *emu_open(const char *path);
+void emu_close(EmuUnit *unit);
+
+/* Does the unit have the kernel? */
+int emu_has(const EmuUnit *unit, const char *symbol);
+
+/* Runs a kernel: grid_x * grid_y blocks of `threads`, `shared` bytes of dynamic
+ * shared memory each (filled with NaN); `call` is the struct Call<N>.  seed 0:
+ * threads and blocks in their natural order.  NULL, or what went wrong, valid
+ * until the thread's next call here. */
+const char *emu_launch(EmuUnit *unit, const char *symbol, int64_t grid_x,
+                       int64_t grid_y, int threads, int64_t shared,
+                       const void *call, int64_t call_bytes, uint64_t seed);
+
+/* What the last emu_open or emu_launch of this thread said. */
+const char *emu_error(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
