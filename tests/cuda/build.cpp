@@ -1,13 +1,18 @@
 // emu_build: gathers a unit's files in a folder and runs build_unit.sh there.
 #include "emulator.h"
+#include "say.h"
+
+#include <algorithm>
 
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
+#include <dirent.h>
 #include <string>
-#include <sys/wait.h>
+#include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
 namespace {
 
@@ -45,6 +50,49 @@ bool write_unit(const std::string &dir, const char *source, const EmuHeader *hea
     return true;
 }
 
+// FNV-1a over texts and the ends between them.
+void hash_text(uint64_t &h, const char *text)
+{
+    do
+        h = (h ^ (unsigned char)*text) * 0x100000001b3;
+    while (*text++);
+}
+
+std::string cache_path(const char *source, const EmuHeader *header, int n)
+{
+    static const char *const own[] = {"/device.cuh", "/emulated.h", "/build_unit.sh"};
+    uint64_t h = 0xcbf29ce484222325;
+    hash_text(h, source);
+    for (int i = 0; i < n; i++) {
+        hash_text(h, header[i].name);
+        hash_text(h, header[i].text);
+    }
+    for (const char *file : own)
+        hash_text(h, read_file(std::string(EMULATOR_DIR) + file).c_str());
+    char name[32];
+    snprintf(name, sizeof name, "/%016llx.so", (unsigned long long)h);
+    return EMULATOR_CACHE + std::string(name);
+}
+
+using Texts = std::vector<std::pair<std::string, std::string>>;
+
+// The kernel files of the tree: name, text.
+Texts tree_headers()
+{
+    const std::string dir = EMULATOR_DIR "/../../gen/cuda/";
+    Texts texts;
+    DIR *d = opendir(dir.c_str());
+    for (dirent *f; d && (f = readdir(d));) {
+        std::string name = f->d_name;
+        if (name.size() > 4 && name.substr(name.size() - 4) == ".cuh")
+            texts.emplace_back(name, read_file(dir + name));
+    }
+    if (d)
+        closedir(d);
+    std::sort(texts.begin(), texts.end());
+    return texts;
+}
+
 // The preloaded libraries of a test are not for the compiler.
 int run(const std::string &command)
 {
@@ -71,4 +119,36 @@ char *emu_build(const char *source, const EmuHeader *header, int n_headers,
     char *said = ok ? nullptr : copy(read_file(log));
     run("rm -rf '" + dir + "'");
     return said;
+}
+
+char *emu_build_once(const char *source, const EmuHeader *header, int n_headers,
+                     char **path)
+{
+    std::string file = cache_path(source, header, n_headers);
+    char *log = nullptr;
+    mkdir(EMULATOR_CACHE, 0777);
+    if (access(file.c_str(), R_OK))
+        log = emu_build(source, header, n_headers, "", file.c_str());
+    *path = log ? nullptr : copy(file);
+    return log;
+}
+
+EmuUnit *emu_compile(const char *source, const EmuHeader *header, int n_headers)
+{
+    Texts texts;
+    std::vector<EmuHeader> headers(header, header + n_headers);
+    if (!n_headers)
+        texts = tree_headers();
+    for (const auto &t : texts)
+        headers.push_back({t.first.c_str(), t.second.c_str()});
+    char *path = nullptr;
+    char *log = emu_build_once(source, headers.data(), (int)headers.size(), &path);
+    EmuUnit *unit = nullptr;
+    if (log)
+        emu_say(log);
+    else
+        unit = emu_open(path);
+    free(log);
+    free(path);
+    return unit;
 }

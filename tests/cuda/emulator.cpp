@@ -1,6 +1,7 @@
 #include "emulator.h"
 #include "fault.h"
 #include "grid.h"
+#include "say.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -19,12 +20,6 @@ namespace {
 
 std::mutex one_launch;
 thread_local std::string said;
-
-const char *say(const std::string &text)
-{
-    said = text;
-    return said.c_str();
-}
 
 const EmuKernel *find(const EmuUnit *u, const char *symbol)
 {
@@ -53,17 +48,23 @@ std::string refuse(const EmuKernel *k, const char *name, int64_t blocks_x,
 
 } // namespace
 
+const char *emu_say(const std::string &text)
+{
+    said = text;
+    return said.c_str();
+}
+
 EmuUnit *emu_open(const char *path)
 {
     std::string name = strchr(path, '/') ? path : std::string("./") + path;
     void *library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!library) {
-        say(dlerror());
+        emu_say(dlerror());
         return nullptr;
     }
     auto attach = (void (*)(EmuHost *))dlsym(library, "emu_attach");
     if (!attach) {
-        say(name + " was not compiled for the emulation");
+        emu_say(name + " was not compiled for the emulation");
         dlclose(library);
         return nullptr;
     }
@@ -88,13 +89,13 @@ const char *emu_launch(EmuUnit *unit, const char *symbol, int64_t grid_x,
     std::string why =
         refuse(kernel, symbol, grid_x, grid_y, threads, shared, call_bytes);
     if (!why.empty())
-        return say(why);
+        return emu_say(why);
     Launch launch = {symbol, kernel, call,           grid_x,
                      grid_y, threads, (size_t)shared, seed};
     std::lock_guard<std::mutex> lock(one_launch);
     Faults faults;
     const char *e = grid_run(&launch);
-    return e ? say(e) : nullptr;
+    return e ? emu_say(e) : nullptr;
 }
 
 const char *emu_error(void) { return said.c_str(); }

@@ -27,6 +27,16 @@ typedef struct {
 char *emu_build(const char *source, const EmuHeader *header, int n_headers,
                 const char *options, const char *path);
 
+/* The same with memory: what was built once from the same texts stays in the
+ * build folder (emulated/).  *path: the shared object, not to be written, to be
+ * freed by the caller. */
+char *emu_build_once(const char *source, const EmuHeader *header, int n_headers,
+                     char **path);
+
+/* Opens what emu_build_once makes.  n_headers 0: all of gen/cuda of the tree.
+ * NULL: see emu_error(). */
+EmuUnit *emu_compile(const char *source, const EmuHeader *header, int n_headers);
+
 /* NULL: see emu_error(). */
 EmuUnit *emu_open(const char *path);
 void emu_close(EmuUnit *unit);
@@ -42,7 +52,7 @@ const char *emu_launch(EmuUnit *unit, const char *symbol, int64_t grid_x,
                        int64_t grid_y, int threads, int64_t shared,
                        const void *call, int64_t call_bytes, uint64_t seed);
 
-/* What the last emu_open or emu_launch of this thread said. */
+/* What the last emu_compile, emu_open or emu_launch of this thread said. */
 const char *emu_error(void);
 
 #ifdef __cplusplus
