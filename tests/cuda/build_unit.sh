@@ -20,5 +20,5 @@ cp "$here/device.cuh" "$here/emulated.h" "$dir"
 ${CXX:-g++} -std=c++17 -O1 -g1 -march=native -ffp-contract=off -fno-math-errno \
     -shared -fPIC -fvisibility=hidden -D__CUDA_ARCH__=900 \
     -fsanitize=alignment -fsanitize-undefined-trap-on-error \
-    -ftrivial-auto-var-init=pattern -Wno-attributes -Wno-unknown-pragmas \
+    -fstack-clash-protection -ftrivial-auto-var-init=pattern -Wno-attributes -Wno-unknown-pragmas \
     "$@" -o "$out" "$dir/unit.cpp"

@@ -21,7 +21,8 @@ const char *meaning()
     switch (found.signal) {
     case SIGILL: return "misaligned access";
     case SIGFPE: return "division by zero";
-    default: return "illegal access";
+    default:
+        return grid_is_guard(found.address) ? "stack overflow" : "illegal access";
     }
 }
 

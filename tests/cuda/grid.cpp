@@ -13,12 +13,9 @@ namespace {
 
 constexpr size_t STACK = 128 << 10, GUARD = 4096, PAGE = 4096;
 constexpr unsigned char GUARD_BYTE = 0xa5, NAN_BYTE = 0xff;
-constexpr uint64_t CANARY = 0x5afe57ac4b0770f5;
 constexpr int64_t MAX_LOOKS = 20 * 1000 * 1000;
 
-// ---- memory of blocks; kept from launch to launch
-std::vector<Block *> spare;
-
+// ---- memory of blocks
 unsigned char *map(size_t bytes)
 {
     void *p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
@@ -28,17 +25,31 @@ unsigned char *map(size_t bytes)
 
 constexpr size_t ROOM = (MAX_SHARED / PAGE + 2) * PAGE + GUARD;
 
+void block_free(Block *b)
+{
+    if (b->stacks)
+        munmap(b->stacks, STACK * MAX_THREADS);
+    if (b->room)
+        munmap(b->room, ROOM + PAGE);
+    delete b;
+}
+
+// Blocks that have ended, for the next to come.
+struct Spare : std::vector<Block *> {
+    ~Spare()
+    {
+        for (Block *b : *this)
+            block_free(b);
+    }
+} spare;
+
 Block *block_new()
 {
     Block *b = new Block();
     b->stacks = map(STACK * MAX_THREADS);
     b->room = map(ROOM + PAGE);
     if (!b->stacks || !b->room || mprotect(b->room + ROOM, PAGE, PROT_NONE)) {
-        if (b->stacks)
-            munmap(b->stacks, STACK * MAX_THREADS);
-        if (b->room)
-            munmap(b->room, ROOM + PAGE);
-        delete b;
+        block_free(b);
         return nullptr;
     }
     return b;
@@ -195,17 +206,19 @@ void look()
 void fault(const char *what, const void *where) { grid_fail("%s at %p", what, where); }
 
 // ---- a block
-uint64_t *canary(Block &b, int thread)
+// Below each stack a page that faults; where the system has no more of those,
+// the stack does without.
+void guard_stacks(Block &b)
 {
-    return (uint64_t *)(b.stacks + STACK * (size_t)thread);
+    for (; b.guarded < grid.launch->threads; b.guarded++)
+        if (mprotect(b.stacks + STACK * (size_t)b.guarded, PAGE, PROT_NONE))
+            return;
 }
 
 void end_thread()
 {
     Block &b = *grid.block;
     Fiber &f = *grid.fiber;
-    if (*canary(b, (int)f.thread) != CANARY)
-        grid_fail("stack overflow (more than %zu KiB of local variables)", STACK >> 10);
     if (f.stages != 1)
         grid_fail("stage_begin was called %u times, not once", f.stages);
     f.state = State::ENDED;
@@ -249,7 +262,6 @@ void start_thread(Block &b, int i, int64_t index)
     f.state = State::READY;
     f.at = f.groups = 0;
     f.copies.clear();
-    *canary(b, i) = CANARY;
     // Tops of stacks spread over the sets of the cache.
     context_start(f.context, b.stacks + STACK * (size_t)i,
                   STACK - (size_t)i * 320 % 4096, fiber_main);
@@ -259,6 +271,7 @@ void start_block(Block &b, int64_t index)
 {
     int warps = grid.launch->threads / 32;
     start_shared(b);
+    guard_stacks(b);
     for (int i = 0; i < grid.launch->threads; i++)
         start_thread(b, i, index);
     for (int i = 0; i < warps; i++) {
@@ -383,6 +396,12 @@ void grid_go_on()
     if (grid.launch->seed && grid_random() % 8 == 0)
         b.now = ready_warp(b);
     next();
+}
+
+bool grid_is_guard(const void *p)
+{
+    size_t at = (size_t)((const unsigned char *)p - grid.block->stacks);
+    return at < STACK * MAX_THREADS && at % STACK < PAGE;
 }
 
 void grid_fail(const char *format, ...)

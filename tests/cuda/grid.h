@@ -64,6 +64,7 @@ struct Block {
     Warp warp[MAX_THREADS / 32];
     Barrier barrier[BARRIERS];
     unsigned char *stacks, *room; // room holds the shared memory
+    int guarded;                  // stacks with a guard page
     unsigned char *shared;
     uint32_t ready_warps;
     int now; // the warp that runs
@@ -105,6 +106,8 @@ void grid_wait(State state, int at);
     __attribute__((format(printf, 1, 2)));
 // Goes on, perhaps with others first.
 void grid_go_on();
+// Is it below the stack of a thread?
+bool grid_is_guard(const void *p);
 const char *meeting_name(EmuMeeting what);
 // Fills in the hooks for warps and copies.
 void meet_hooks(EmuHost *host);
