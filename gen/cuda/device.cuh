@@ -244,6 +244,9 @@ DEVICE u16 float_bf16(float f)
     return h;
 }
 DEVICE int round_even(float x) { return __float2int_rn(x); }
+// Rounded before anything else happens: never part of a fused operation.
+DEVICE float rounded_product(float a, float b) { return __fmul_rn(a, b); }
+DEVICE float rounded_sum(float a, float b) { return __fadd_rn(a, b); }
 // Quick forms, relative error near 2^-22.
 DEVICE float quick_exp(float x) { return __expf(x); }
 DEVICE float quick_divide(float a, float b) { return __fdividef(a, b); }
