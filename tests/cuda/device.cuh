@@ -293,6 +293,8 @@ DEVICE int round_even(float x)
         return 2147483647;
     return x < -2147483648.0f ? -2147483647 - 1 : (int)x;
 }
+DEVICE float rounded_product(float a, float b) { return a * b; }
+DEVICE float rounded_sum(float a, float b) { return a + b; }
 DEVICE float quick_exp(float x) { return expf(x); }
 DEVICE float quick_divide(float a, float b) { return a / b; }
 DEVICE float reciprocal_sqrt(float x) { return rsqrtf(x); }
