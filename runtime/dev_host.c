@@ -6,8 +6,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "runtime/device.h"
+#include "runtime/kernel_set.h"
 
 enum { LARGE_PAGE = 2 << 20 };
 
@@ -19,6 +21,7 @@ typedef struct {
 typedef struct {
     Device base;
     Pool *pool;
+    const KernelSet *kernels;
     Memory region[REGION_COUNT];
     Memory scratch; /* of the threads, one after the other */
     int64_t scratch_each;
@@ -75,14 +78,16 @@ static bool allocate(HostDevice *h, const PlanDevice *d, KernelRoom room)
            get_zeroed(room.counters, &h->counters);
 }
 
-static Err *host_open(const PlanDevice *d, Pool *pool, KernelRoom room,
-                      Device **out)
+static Err *host_open(const DeviceSpec *s, Device **out)
 {
+    const PlanDevice *d = s->plan;
+    KernelRoom room = s->host ? kernel_set_room(s->host) : (KernelRoom){0};
     HostDevice *h = calloc(1, sizeof *h);
     if (!h)
         memory_out(sizeof *h);
     h->base = (Device){&device_host, d};
-    h->pool = pool;
+    h->pool = s->pool;
+    h->kernels = s->host;
     h->scratch_each = (room.scratch + PLAN_ALIGN - 1) & -PLAN_ALIGN;
     if (!allocate(h, d, room)) {
         host_close(&h->base);
@@ -104,32 +109,61 @@ static Err *host_write(Device *d, Place at, const void *src, int64_t n)
     return NULL;
 }
 
-static Err *host_zero(Device *d, Place at, int64_t n)
+static Err *host_fill(Device *d, Place at, uint8_t value, int64_t n)
 {
-    memset(host_address(d, at), 0, (size_t)n);
+    memset(host_address(d, at), value, (size_t)n);
     return NULL;
+}
+
+static Err *host_fetch(Device *d, Place at, int64_t n, int slot,
+                       const void **out)
+{
+    (void)n;
+    (void)slot;
+    *out = host_address(d, at);
+    return NULL;
+}
+
+static Err *host_copy(Device *to, Place at, Device *from, Place src, int64_t n)
+{
+    return host_write(to, at, host_address(from, src), n);
 }
 
 typedef struct {
     const HostDevice *device;
-    const Launch *launch;
+    const KernelCall *call;
+    KernelFn *fn;
 } Job;
 
 static void run_items(void *ctx, int64_t begin, int64_t end, int thread)
 {
     const Job *j = ctx;
-    j->launch->fn(j->launch->call, begin, end,
-                  j->device->scratch.p + thread * j->device->scratch_each);
+    j->fn(j->call, begin, end,
+          j->device->scratch.p + thread * j->device->scratch_each);
 }
 
-static Err *host_launch(Device *d, const Launch *l)
+static void run_kernel(HostDevice *h, int kernel, const KernelCall *c)
 {
-    KernelCall call = *l->call;
-    Launch with_shared = {&call, l->fn, l->items};
-    Job j = {host(d), &with_shared};
-    call.shared = host(d)->shared.p;
-    call.counters = host(d)->counters.p;
-    pool_run(host(d)->pool, run_items, &j, l->items);
+    const Kernel *k = kernel_set_get(h->kernels, kernel);
+    Dim items = {k->info.items_k, (Sym)k->info.items_sym};
+    Job j = {h, c, k->fn};
+    pool_run(h->pool, run_items, &j,
+             dim_value(items, c->tokens, c->outputs, c->past + c->tokens));
+}
+
+static Err *host_launch(Device *d, const LaunchList *l)
+{
+    HostDevice *h = host(d);
+    KernelCall c = *l->call;
+    c.shared = h->shared.p;
+    c.counters = h->counters.p;
+    for (int i = 0; i < l->n; i++) {
+        double start = l->seconds ? clock_seconds() : 0;
+        run_kernel(h, l->step[i].kernel, &c);
+        c.arg += l->step[i].n_args;
+        if (l->seconds)
+            l->seconds[i] = clock_seconds() - start;
+    }
     return NULL;
 }
 
@@ -142,7 +176,9 @@ const DeviceKind device_host = {
     .address = host_address,
     .host_address = host_address,
     .write = host_write,
-    .zero = host_zero,
+    .fill = host_fill,
+    .fetch = host_fetch,
     .launch = host_launch,
+    .copy = host_copy,
     .use = host_use,
 };

@@ -16,14 +16,14 @@ static Err *check_capacity(const PlanDevice *d)
                    d->name, need, need - d->capacity);
 }
 
-Err *device_open(const PlanDevice *d, Pool *pool, KernelRoom room,
-                 Device **out)
+Err *device_open(const DeviceSpec *s, Device **out)
 {
+    const PlanDevice *d = s->plan;
     *out = NULL;
     TRY(check_capacity(d));
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (strcmp(kinds[i]->kind, d->kind) == 0)
-            return kinds[i]->open(d, pool, room, out);
+            return kinds[i]->open(s, out);
     return err_new(ERR_LIMIT, "%s: this build has no devices of kind '%s'",
                    d->name, d->kind);
 }
@@ -32,13 +32,4 @@ void device_close(Device *d)
 {
     if (d)
         d->kind->close(d);
-}
-
-Err *device_copy(Device *to, Place at, Device *from, Place src, int64_t n)
-{
-    const void *bytes = from->kind->host_address(from, src);
-    if (!bytes)
-        return err_new(ERR_DEVICE, "cannot copy from %s to %s",
-                       from->plan->name, to->plan->name);
-    return to->kind->write(to, at, bytes, n);
 }

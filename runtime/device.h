@@ -1,8 +1,9 @@
 /* device.h - what the executor needs of a device: memory and launches.
  *
- * A device of a plan has three regions (plan.h), allocated once.  One thread at
- * a time, the owner of the pool in use, launches on a device; `write` of
- * disjoint bytes may be called by several, also while a launch runs. */
+ * A device of a plan has three regions (plan.h), allocated once.  What it is
+ * asked to do is done in order, perhaps later than the call returns: `fetch`
+ * and `finish` wait.  One thread at a time uses a device, but its weights may
+ * be loaded by many. */
 #ifndef RUNTIME_DEVICE_H
 #define RUNTIME_DEVICE_H
 
@@ -24,37 +25,69 @@ typedef struct {
 
 typedef struct Device Device;
 
-/* One kernel, ready to run on T, R, C of the call. */
+/* Launches that follow each other on one device. */
 typedef struct {
-    const KernelCall *call; /* arg: addresses of this device; shared and
-                               counters are set by the device */
-    KernelFn *fn;
-    int64_t items;
-} Launch;
+    int id; /* with tokens and outputs the same, it stands for the same launches
+               on the same addresses */
+    int n;
+    const PlanStep *step; /* [n] */
+    const KernelCall *call; /* arg: the addresses, as this device takes them, of
+                               all steps, one after the other; `shared` and
+                               `counters` are the device's to set */
+    double *seconds; /* [n]: what each took; NULL: nobody asks */
+} LaunchList;
 
-/* What the kernels that will run want besides their arguments (KernelInfo). */
+/* What opens a device.  Kernels stand in a set by their number in the plan. */
 typedef struct {
-    int64_t scratch;          /* bytes for each thread */
-    int64_t shared, counters; /* bytes */
-} KernelRoom;
+    const PlanDevice *plan;
+    int64_t tokens, outputs; /* most of a step */
+    Pool *pool;
+    const struct KernelSet *host; /* kernels for devices of kind "host" */
+    struct CudaKernels *cuda;     /* and "cuda" */
+} DeviceSpec;
 
-/* What a kind of device can do. */
+/* Results that are fetched; taps have FETCH_TAPS and the numbers behind it. */
+enum { FETCH_STATE, FETCH_LOGITS, FETCH_HIDDEN, FETCH_TAPS };
+
+/* What a kind of device can do.  NULL where a remark says so. */
 typedef struct {
     const char *kind; /* PlanDevice.kind */
     /* Allocates the regions; states and scratch begin as zeros. */
-    Err *(*open)(const PlanDevice *d, Pool *pool, KernelRoom room,
-                 Device **out);
+    Err *(*open)(const DeviceSpec *s, Device **out);
     void (*close)(Device *d);
     /* A byte's address as kernels take it. */
     void *(*address)(Device *d, Place at);
     /* The same if this program may read and write there, else NULL. */
     void *(*host_address)(Device *d, Place at);
+    /* src may be used again when it returns. */
     Err *(*write)(Device *d, Place at, const void *src, int64_t n);
-    Err *(*zero)(Device *d, Place at, int64_t n);
-    Err *(*launch)(Device *d, const Launch *l);
-    /* Later launches are computed by these threads; the caller is now the one
-     * that uses the device.  pool has no more threads than that of `open`. */
+    Err *(*fill)(Device *d, Place at, uint8_t value, int64_t n);
+    /* Waits for everything before, then *out points to the bytes until the
+     * next fetch to the same slot or, for a device whose memory we see, the
+     * next launch. */
+    Err *(*fetch)(Device *d, Place at, int64_t n, int slot, const void **out);
+    Err *(*launch)(Device *d, const LaunchList *l);
+    /* To another device of the kind, done in `from`'s order. */
+    Err *(*copy)(Device *to, Place at, Device *from, Place src, int64_t n);
+    /* What `then` is asked from now on begins after what `first` was asked so
+     * far.  NULL: nothing is done later than the call returns. */
+    Err *(*order)(Device *first, Device *then);
+    /* Waits until all is done; what went wrong is known now.  NULL: as above. */
+    Err *(*finish)(Device *d);
+    /* The caller is now the one that uses the device, and later launches are
+     * computed by these threads, no more than those of `open`. */
     void (*use)(Device *d, Pool *pool);
+
+    /* Loading, if host_address gives nothing; `thread` of the pool calls.
+     * staging: n bytes for it to fill.  write_rows: rows [first, first + n) of
+     * a weight, as in the file, go from there to where and how the plan wants
+     * them; first is a multiple of 16, and n too unless the weight ends there
+     * or lies as in the file.  The staging memory may be asked for again.  loaded: waits, and frees what
+     * loading took. */
+    Err *(*staging)(Device *d, int thread, int64_t n, void **out);
+    Err *(*write_rows)(Device *d, int thread, const PlanWeight *w,
+                       int64_t first, int64_t n, const void *src);
+    Err *(*loaded)(Device *d);
 } DeviceKind;
 
 /* The part that every kind begins with. */
@@ -64,16 +97,12 @@ struct Device {
 };
 
 /* Finds the kind and opens; refuses a device whose regions do not fit into
- * its capacity (0: unlimited) without the reserve.  d must outlive it. */
-Err *device_open(const PlanDevice *d, Pool *pool, KernelRoom room,
-                 Device **out) MUST_USE;
+ * its capacity (0: unlimited) without the reserve.  What the spec points to
+ * must outlive it. */
+Err *device_open(const DeviceSpec *s, Device **out) MUST_USE;
 void device_close(Device *d); /* NULL is fine */
 
-/* n bytes from one device to another. */
-Err *device_copy(Device *to, Place at, Device *from, Place src,
-                 int64_t n) MUST_USE;
-
 /* The kinds: one file dev_NAME.c each. */
-extern const DeviceKind device_host;
+extern const DeviceKind device_host, device_cuda;
 
 #endif

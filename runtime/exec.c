@@ -14,7 +14,6 @@
 typedef struct {
     Executor base;
     const Plan *plan;
-    const KernelSet *kernels;
     Arena *arena;
     Pool *pool;
     Device **device;
@@ -24,6 +23,7 @@ typedef struct {
     bool poison;
     ExecTrace *trace;
     void *trace_ctx;
+    double *seconds; /* of the launches of a list, for the trace */
 } Exec;
 
 static Exec *exec(Executor *x) { return (Exec *)x; }
@@ -67,88 +67,157 @@ static int64_t used_bytes(const PlanBuffer *b, const KernelCall *c)
     return block_bytes(b->type, n);
 }
 
-static Err *run_copy(Exec *x, const PlanStep *s, const KernelCall *c, int slot)
+/* A stage of a program at work on a step of the model. */
+typedef struct {
+    Exec *x;
+    const Program *p;
+    const ProgramStage *stage;
+    const Step *step;
+    int slot;
+    bool alone; /* no other stage is at work */
+} Stage;
+
+/* In the pipeline flow.h says when a slot is free and when it was filled; else
+ * the devices wait for each other. */
+static Err *run_copy(const Stage *g, const PlanStep *s, const KernelCall *c)
 {
-    const PlanBuffer *from = &x->plan->buffer[s->arg[0].index];
-    const PlanBuffer *to = &x->plan->buffer[s->arg[1].index];
-    return device_copy(x->device[to->device], program_place(to, slot),
-                       x->device[from->device], program_place(from, slot),
-                       used_bytes(from, c));
+    const Plan *plan = g->x->plan;
+    const PlanBuffer *src = &plan->buffer[s->arg[0].index];
+    const PlanBuffer *dst = &plan->buffer[s->arg[1].index];
+    Device *from = g->x->device[src->device], *to = g->x->device[dst->device];
+    const DeviceKind *kind = to->kind;
+    bool wait = g->alone && kind->order;
+    if (wait)
+        TRY(kind->order(to, from));
+    TRY(kind->copy(to, program_place(dst, g->slot), from,
+                   program_place(src, g->slot), used_bytes(src, c)));
+    return wait ? kind->order(from, to) : NULL;
 }
 
-static Err *run_launch(Exec *x, const PlanStep *s, const KernelCall *c)
+/* Launches on one device, from step `first` on, at most up to `end`. */
+static int count_launches(const PlanProgram *p, int first, int end)
 {
-    const Kernel *k = kernel_set_get(x->kernels, s->kernel);
-    Dim items = {k->info.items_k, (Sym)k->info.items_sym};
-    Launch l = {c, k->fn,
-                dim_value(items, c->tokens, c->outputs, c->past + c->tokens)};
+    int i = first;
+    while (i < end && p->step[i].kind == STEP_LAUNCH &&
+           p->step[i].device == p->step[first].device)
+        i++;
+    return i - first;
+}
+
+static void tell(Exec *x, const Stage *g, const KernelCall *c, int step,
+                 double seconds)
+{
+    if (x->trace)
+        x->trace(x->trace_ctx, &(ExecTraced){g->p->plan, step, c->tokens,
+                                             c->outputs, c->past, seconds});
+}
+
+static Err *run_launches(const Stage *g, const KernelCall *c, int first, int n)
+{
+    Exec *x = g->x;
+    const PlanStep *s = &g->p->plan->step[first];
     Device *d = x->device[s->device];
-    return d->kind->launch(d, &l);
-}
-
-static Err *run_step(Exec *x, const PlanStep *s, const KernelCall *c, int slot)
-{
-    switch (s->kind) {
-    case STEP_LAUNCH:
-        return run_launch(x, s, c);
-    case STEP_COPY:
-        return run_copy(x, s, c, slot);
-    }
+    LaunchList l = {(g->p->first_step + first) * PLAN_SLOTS + g->slot, n, s, c,
+                    x->trace ? x->seconds : NULL};
+    TRY(d->kind->launch(d, &l));
+    for (int i = 0; i < n && x->trace; i++)
+        tell(x, g, c, first + i, x->seconds[i]);
     return NULL;
 }
 
-static Err *run_steps(Exec *x, const Program *p, const ProgramStage *g,
-                      KernelCall *c, int slot)
+static Err *run_some(const Stage *g, KernelCall *c, int first, int n)
 {
-    void **address = p->address[slot] + g->first_arg;
-    for (int i = g->first; i < g->first + g->n_steps; i++) {
-        const PlanStep *s = &p->plan->step[i];
-        double start = x->trace ? clock_seconds() : 0;
-        c->arg = address;
-        address += s->n_args;
-        Err *e = run_step(x, s, c, slot);
+    const PlanStep *s = &g->p->plan->step[first];
+    double start = g->x->trace ? clock_seconds() : 0;
+    if (s->kind == STEP_LAUNCH)
+        return run_launches(g, c, first, n);
+    TRY(run_copy(g, s, c));
+    tell(g->x, g, c, first, clock_seconds() - start);
+    return NULL;
+}
+
+static Err *run_steps(const Stage *g, KernelCall *c)
+{
+    const PlanProgram *p = g->p->plan;
+    int end = g->stage->first + g->stage->n_steps;
+    c->arg = g->p->address[g->slot] + g->stage->first_arg;
+    for (int i = g->stage->first, n; i < end; i += n) {
+        n = count_launches(p, i, end);
+        n = n ? n : 1; /* a copy */
+        Err *e = run_some(g, c, i, n);
         if (e)
-            return err_note(e, "step %d of '%.40s'", i, p->plan->name);
-        if (x->trace)
-            x->trace(x->trace_ctx,
-                     &(ExecTraced){p->plan, i, c->tokens, c->outputs, c->past,
-                                   clock_seconds() - start});
+            return err_note(e, "step %d of '%.40s'", i, p->name);
+        for (int k = i; k < i + n; k++)
+            c->arg += p->step[k].n_args;
     }
     return NULL;
 }
 
-static Err *run_stage(Exec *x, const Program *p, const ProgramStage *g,
-                      const Step *s, int slot)
+static KernelCall call_of(const Exec *x, const Step *s)
 {
-    KernelCall c = {.tokens = s->n,
-                    .outputs = s->n_rows,
-                    .past = s->past,
-                    .capacity = x->plan->context};
-    TRY(fill_inputs(x, p, g, s));
-    return run_steps(x, p, g, &c, slot);
+    return (KernelCall){.tokens = s->n,
+                        .outputs = s->n_rows,
+                        .past = s->past,
+                        .capacity = x->plan->context};
 }
 
-static Err *read_results(Exec *x, const Program *p, StepResult *out)
+static Err *run_stage(const Stage *g)
 {
+    KernelCall c = call_of(g->x, g->step);
+    TRY(fill_inputs(g->x, g->p, g->stage, g->step));
+    return run_steps(g, &c);
+}
+
+static Err *read_result(const Exec *x, const PlanBuffer *b, const KernelCall *c,
+                        int slot, const float **out)
+{
+    Device *d = x->device[b->device];
+    const void *p;
+    TRY(d->kind->fetch(d, program_place(b, 0), used_bytes(b, c), slot, &p));
+    *out = p;
+    return NULL;
+}
+
+static Err *read_results(Exec *x, const Program *p, const Step *s,
+                         StepResult *out)
+{
+    KernelCall c = call_of(x, s);
     *out = (StepResult){.n_taps = p->plan->n_taps, .tap = p->tap};
     if (p->logits)
-        TRY(program_readable(x->device, p->logits, &out->logits));
-    return p->hidden ? program_readable(x->device, p->hidden, &out->hidden)
-                     : NULL;
+        TRY(read_result(x, p->logits, &c, FETCH_LOGITS, &out->logits));
+    if (p->hidden)
+        TRY(read_result(x, p->hidden, &c, FETCH_HIDDEN, &out->hidden));
+    for (int i = 0; i < p->plan->n_taps; i++)
+        TRY(read_result(x, p->tapped[i], &c, FETCH_TAPS + i,
+                        &p->tap[i].values));
+    return NULL;
+}
+
+static Err *finish(Device *d)
+{
+    return d->kind->finish ? d->kind->finish(d) : NULL;
+}
+
+static Err *finish_all(Exec *x)
+{
+    for (int i = 0; i < x->plan->n_devices; i++)
+        TRY(finish(x->device[i]));
+    return NULL;
 }
 
 /* Fills bytes [from, to) of a device's scratch with NaNs. */
-static void poison(Device *d, int64_t from, int64_t to)
+static Err *poison(Device *d, int64_t from, int64_t to)
 {
-    void *p = d->kind->host_address(d, (Place){REGION_SCRATCH, from});
-    if (p && to > from)
-        memset(p, 0xff, (size_t)(to - from));
+    return to > from ? d->kind->fill(d, (Place){REGION_SCRATCH, from}, 0xff,
+                                     to - from)
+                     : NULL;
 }
 
-static void poison_all(Exec *x)
+static Err *poison_all(Exec *x)
 {
     for (int i = 0; i < x->plan->n_devices; i++)
-        poison(x->device[i], 0, x->plan->device[i].scratch);
+        TRY(poison(x->device[i], 0, x->plan->device[i].scratch));
+    return NULL;
 }
 
 static Err *exec_step(Executor *base, const Step *s, StepResult *out)
@@ -156,10 +225,11 @@ static Err *exec_step(Executor *base, const Step *s, StepResult *out)
     Exec *x = exec(base);
     const Program *p = &x->program[s->program];
     if (x->poison)
-        poison_all(x);
+        TRY(poison_all(x));
     for (int i = 0; i < p->n_stages; i++)
-        TRY(run_stage(x, p, &p->stage[i], s, 0));
-    return read_results(x, p, out);
+        TRY(run_stage(&(Stage){x, p, &p->stage[i], s, 0, true}));
+    TRY(read_results(x, p, s, out));
+    return finish_all(x);
 }
 
 /* ---- several steps, in flight at once */
@@ -174,15 +244,15 @@ typedef struct {
 } Flight;
 
 /* All but what has arrived for this chunk and the next. */
-static void poison_stage(Exec *x, const ProgramStage *g)
+static Err *poison_stage(Exec *x, const ProgramStage *g)
 {
     Device *d = x->device[g->device];
     int64_t from = 0;
     for (int i = 0; i < g->n_landing; i++) {
-        poison(d, from, g->landing[i]->offset);
+        TRY(poison(d, from, g->landing[i]->offset));
         from = g->landing[i]->offset + plan_span(g->landing[i]);
     }
-    poison(d, from, x->plan->device[g->device].scratch);
+    return poison(d, from, x->plan->device[g->device].scratch);
 }
 
 static Err *stage_work(void *ctx, int stage, int64_t chunk, Pool *pool)
@@ -190,17 +260,19 @@ static Err *stage_work(void *ctx, int stage, int64_t chunk, Pool *pool)
     const Flight *f = ctx;
     const ProgramStage *g = &f->p->stage[stage];
     Device *d = f->x->device[g->device];
-    if (f->x->poison)
-        poison_stage(f->x, g);
     d->kind->use(d, pool);
-    return run_stage(f->x, f->p, g, &f->step[chunk], (int)(chunk % PLAN_SLOTS));
+    if (f->x->poison)
+        TRY(poison_stage(f->x, g));
+    TRY(run_stage(&(Stage){f->x, f->p, g, &f->step[chunk],
+                           (int)(chunk % PLAN_SLOTS), false}));
+    return finish(d);
 }
 
 static Err *chunk_done(void *ctx, int64_t chunk)
 {
     const Flight *f = ctx;
     StepResult r;
-    TRY(read_results(f->x, f->p, &r));
+    TRY(read_results(f->x, f->p, &f->step[chunk], &r));
     return f->done(f->ctx, chunk, &r);
 }
 
@@ -252,7 +324,8 @@ static Err *exec_reset(Executor *base)
         const PlanState *s = &x->plan->state[i];
         Device *d = x->device[s->device];
         if (s->kind == STATE_FIXED)
-            TRY(d->kind->zero(d, (Place){REGION_STATES, s->offset}, s->bytes));
+            TRY(d->kind->fill(d, (Place){REGION_STATES, s->offset}, 0,
+                              s->bytes));
     }
     return NULL;
 }
@@ -276,10 +349,9 @@ static Err *for_fixed_states(Exec *x, FixedFn *each, int64_t *bytes)
 static Err *keep_state(Exec *x, const PlanState *s, int64_t at)
 {
     Device *d = x->device[s->device];
-    const void *p =
-        d->kind->host_address(d, (Place){REGION_STATES, s->offset});
-    if (!p)
-        return err_new(ERR_DEVICE, "cannot read states on %s", d->plan->name);
+    const void *p;
+    TRY(d->kind->fetch(d, (Place){REGION_STATES, s->offset}, s->bytes,
+                       FETCH_STATE, &p));
     memcpy(x->kept + at, p, (size_t)s->bytes);
     return NULL;
 }
@@ -350,8 +422,9 @@ static Err *open_devices(Exec *x, const ExecSpec *spec)
 {
     const Plan *p = spec->plan;
     for (int i = 0; i < p->n_devices; i++)
-        TRY(device_open(&p->device[i], spec->pool,
-                        kernel_set_room(spec->kernels), &x->device[i]));
+        TRY(device_open(&(DeviceSpec){&p->device[i], p->batch, p->outputs,
+                                      spec->pool, spec->kernels, spec->cuda},
+                        &x->device[i]));
     return weights_load(spec, x->device);
 }
 
@@ -359,10 +432,15 @@ static Err *open_programs(Exec *x)
 {
     const Plan *p = x->plan;
     ProgramInfo *info = ARENA_ARRAY(x->arena, ProgramInfo, p->n_programs);
+    int steps = 0;
     x->program = ARENA_ARRAY(x->arena, Program, p->n_programs);
-    for (int i = 0; i < p->n_programs; i++)
+    for (int i = 0; i < p->n_programs; i++) {
         TRY(program_prepare(x->arena, p, x->device, &p->program[i],
                             &x->program[i], &info[i]));
+        x->program[i].first_step = steps;
+        steps += p->program[i].n_steps;
+    }
+    x->seconds = ARENA_ARRAY(x->arena, double, steps);
     x->base.info =
         (ExecutorInfo){p->context, p->batch, p->outputs, p->n_programs, info};
     return NULL;
@@ -376,7 +454,6 @@ Err *exec_open(const ExecSpec *spec, Executor **out)
         memory_out(sizeof *x);
     x->base.kind = &exec_kind;
     x->plan = spec->plan;
-    x->kernels = spec->kernels;
     x->poison = spec->poison;
     x->arena = arena_new();
     x->pool = spec->pool;

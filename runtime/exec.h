@@ -24,7 +24,8 @@ typedef void ExecTrace(void *ctx, const ExecTraced *t);
 typedef struct {
     const Plan *plan; /* passed plan_verify */
     const Gguf *file; /* its weights; NULL only if the plan has none */
-    const KernelSet *kernels;
+    const KernelSet *kernels;  /* NULL if no device is of kind "host" */
+    struct CudaKernels *cuda;  /* NULL if none is of kind "cuda" */
     Pool *pool;
     ExecProgress *progress; /* may be NULL */
     void *progress_ctx;

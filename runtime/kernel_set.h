@@ -6,7 +6,6 @@
 #ifndef RUNTIME_KERNEL_SET_H
 #define RUNTIME_KERNEL_SET_H
 
-#include "runtime/device.h"
 #include "runtime/host_provider.h"
 #include "runtime/module_cache.h"
 #include "runtime/plan.h"
@@ -16,6 +15,12 @@ typedef struct {
     KernelFn *fn;
     KernelInfo info;
 } Kernel;
+
+/* What the kernels that will run want besides their arguments (KernelInfo). */
+typedef struct {
+    int64_t scratch;          /* bytes for each thread */
+    int64_t shared, counters; /* bytes */
+} KernelRoom;
 
 /* How it was made: for --stats and bench. */
 typedef struct {

@@ -76,27 +76,18 @@ static Err *find_results(Making *m)
     return NULL;
 }
 
-Err *program_readable(Device *const *device, const PlanBuffer *b,
-                      const float **out)
-{
-    Device *d = device[b->device];
-    *out = d->kind->host_address(d, program_place(b, 0));
-    return *out ? NULL
-                : err_new(ERR_DEVICE, "cannot read results on %s",
-                          d->plan->name);
-}
-
 static Err *find_taps(Making *m)
 {
     const PlanProgram *q = m->p->plan;
     m->p->tap = ARENA_ARRAY(m->arena, StepTap, q->n_taps);
+    m->p->tapped = ARENA_ARRAY(m->arena, const PlanBuffer *, q->n_taps);
     for (int i = 0; i < q->n_taps; i++) {
         const PlanBuffer *b = &m->plan->buffer[q->tap[i].buffer];
         StepTap *t = &m->p->tap[i];
+        m->p->tapped[i] = b;
         t->name = q->tap[i].name;
         if (!shaped(b, BT_f32, SYM_T, 2, &t->width))
             return bad_port(q, t->name, "f32 [T, width]");
-        TRY(program_readable(m->device, b, &t->values));
     }
     return NULL;
 }

@@ -27,7 +27,9 @@ typedef struct {
     int n_stages; /* 1 if the plan has none */
     ProgramStage *stage;
     void **address[PLAN_SLOTS]; /* of all steps' arguments, by slot */
-    StepTap *tap;
+    const PlanBuffer **tapped;  /* [n_taps] */
+    StepTap *tap;               /* their values: where the last step's are */
+    int first_step; /* steps of the programs before it */
 } Program;
 
 /* Allocates in the arena; the devices are open.  *info is for the caller of the
@@ -42,9 +44,5 @@ static inline Place program_place(const PlanBuffer *b, int slot)
     return (Place){REGION_SCRATCH,
                    b->offset + (b->slots > 1 ? slot * plan_stride(b) : 0)};
 }
-
-/* An address that the runtime reads: the result must lie where it can. */
-Err *program_readable(Device *const *device, const PlanBuffer *b,
-                      const float **out) MUST_USE;
 
 #endif

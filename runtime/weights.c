@@ -7,7 +7,10 @@
 
 #include "base/memory.h"
 
-enum { PIECE_BYTES = 8 << 20 };
+enum {
+    PIECE_BYTES = 8 << 20,
+    PACK_ROWS_MOST = 16 /* rows that any packing takes together */
+};
 
 static Err *check_weight(const PlanWeight *w, const TensorInfo *t)
 {
@@ -52,13 +55,17 @@ static void fail(Loading *l, Err *e)
         err_free(e);
 }
 
-/* Bytes that are read at once: whole rows that are packed together. */
-static int64_t piece_bytes(const PlanWeight *w)
+static int64_t row_bytes(const PlanWeight *w)
 {
-    int64_t rows = PACK_LANES * block_bytes(w->type, w->ne[0]);
-    if (!w->packing)
-        return PIECE_BYTES;
-    return rows > PIECE_BYTES ? rows : PIECE_BYTES / rows * rows;
+    return block_bytes(w->type, w->ne[0]);
+}
+
+/* Rows that are read at once: those that are packed together stay so. */
+static int64_t piece_rows(const PlanWeight *w)
+{
+    int64_t unit = w->packing ? PACK_ROWS_MOST : 1;
+    int64_t units = PIECE_BYTES / (unit * row_bytes(w));
+    return unit * (units ? units : 1);
 }
 
 static void *memory(int64_t n)
@@ -74,37 +81,38 @@ static void pack_rows(const PlanWeight *w, uint8_t *at, int64_t n,
                       uint8_t *room)
 {
     int64_t blocks = w->ne[0] / block_info[w->type].elems;
-    int64_t group = PACK_LANES * block_bytes(w->type, w->ne[0]);
+    int64_t group = PACK_LANES * row_bytes(w);
     for (int64_t i = 0; i < n; i += group) {
         memcpy(room, at + i, (size_t)group);
         packing_pack8(w->type, blocks, room, at + i);
     }
 }
 
+/* Tiles are made on the device, the other packing here. */
 static void pack_piece(const PlanWeight *w, void *at, int64_t n)
 {
-    if (!w->packing)
+    if (w->packing != PACK_X8)
         return;
-    void *room = memory(PACK_LANES * block_bytes(w->type, w->ne[0]));
+    void *room = memory(PACK_LANES * row_bytes(w));
     pack_rows(w, at, n, room);
     free(room);
 }
 
-static Err *read_piece(Device *d, const Gguf *g, const PlanWeight *w,
-                       int64_t from, int64_t n)
+/* Rows [first, first + n). */
+static Err *read_piece(const Loading *l, const PlanWeight *w, int64_t first,
+                       int64_t n, int thread)
 {
-    const TensorInfo *t = model_tensor(gguf_info(g), w->tensor);
-    Place at = {REGION_WEIGHTS, w->offset + from};
-    void *direct = d->kind->host_address(d, at);
-    void *to = direct ? direct : memory(n);
-    Err *e = gguf_read(g, t, from, n, to);
-    if (!e)
-        pack_piece(w, to, n);
-    if (!e && !direct)
-        e = d->kind->write(d, at, to, n);
+    const Gguf *g = l->spec->file;
+    Device *d = l->device[w->device];
+    int64_t from = first * row_bytes(w), bytes = n * row_bytes(w);
+    void *direct =
+        d->kind->host_address(d, (Place){REGION_WEIGHTS, w->offset + from});
+    void *to = direct;
     if (!direct)
-        free(to);
-    return e;
+        TRY(d->kind->staging(d, thread, bytes, &to));
+    TRY(gguf_read(g, model_tensor(gguf_info(g), w->tensor), from, bytes, to));
+    pack_piece(w, to, bytes);
+    return direct ? NULL : d->kind->write_rows(d, thread, w, first, n, to);
 }
 
 static void load_pieces(void *ctx, int64_t begin, int64_t end, int thread)
@@ -116,17 +124,27 @@ static void load_pieces(void *ctx, int64_t begin, int64_t end, int thread)
         while (l->first[w + 1] <= i)
             w++;
         const PlanWeight *weight = &p->weight[w];
-        int64_t piece = piece_bytes(weight);
+        int64_t piece = piece_rows(weight), bytes = row_bytes(weight);
         int64_t from = (i - l->first[w]) * piece;
-        int64_t n = weight->bytes - from;
+        int64_t n = weight->bytes / bytes - from;
         n = n < piece ? n : piece;
-        Err *e = read_piece(l->device[weight->device], l->spec->file, weight,
-                            from, n);
+        Err *e = read_piece(l, weight, from, n, thread);
         if (e)
             fail(l, e);
-        int64_t done = atomic_fetch_add(&l->done, n) + n;
+        int64_t done = atomic_fetch_add(&l->done, n * bytes) + n * bytes;
         if (thread == 0 && l->spec->progress)
             l->spec->progress(l->spec->progress_ctx, done, l->total);
+    }
+}
+
+/* Ends the loading of every device; the first error is kept. */
+static void end_loading(Loading *l)
+{
+    for (int i = 0; i < l->spec->plan->n_devices; i++) {
+        Device *d = l->device[i];
+        Err *e = d->kind->loaded ? d->kind->loaded(d) : NULL;
+        if (e)
+            fail(l, e);
     }
 }
 
@@ -141,11 +159,13 @@ Err *weights_load(const ExecSpec *spec, Device *const *device)
     if (!l.first)
         memory_out(((size_t)p->n_weights + 1) * sizeof *l.first);
     for (int i = 0; i < p->n_weights; i++) {
-        int64_t bytes = p->weight[i].bytes, piece = piece_bytes(&p->weight[i]);
-        l.first[i + 1] = l.first[i] + (bytes + piece - 1) / piece;
-        l.total += bytes;
+        const PlanWeight *w = &p->weight[i];
+        int64_t rows = w->bytes / row_bytes(w), piece = piece_rows(w);
+        l.first[i + 1] = l.first[i] + (rows + piece - 1) / piece;
+        l.total += w->bytes;
     }
     pool_run(spec->pool, load_pieces, &l, l.first[p->n_weights]);
+    end_loading(&l);
     free(l.first);
     Err *e = atomic_load(&l.e);
     if (!e && spec->progress)

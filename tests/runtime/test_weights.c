@@ -101,15 +101,41 @@ static void *far_address(Device *d, Place at)
     return NULL;
 }
 
-static Err *far_write(Device *d, Place at, const void *src, int64_t n)
+enum { THREADS = 3 };
+static void *far_room[THREADS];
+
+static Err *far_staging(Device *d, int thread, int64_t n, void **out)
 {
     (void)d;
-    memcpy(far_memory + at.offset, src, (size_t)n);
+    *out = far_room[thread] = realloc(far_room[thread], (size_t)n);
     return NULL;
 }
 
-static const DeviceKind far_kind = {
-    .kind = "far", .host_address = far_address, .write = far_write};
+static Err *far_loaded(Device *d)
+{
+    (void)d;
+    for (int i = 0; i < THREADS; i++) {
+        free(far_room[i]);
+        far_room[i] = NULL;
+    }
+    return NULL;
+}
+
+static Err *far_rows(Device *d, int thread, const PlanWeight *w, int64_t first,
+                     int64_t n, const void *src)
+{
+    int64_t row = block_bytes(w->type, w->ne[0]);
+    (void)d;
+    (void)thread;
+    memcpy(far_memory + w->offset + first * row, src, (size_t)(n * row));
+    return NULL;
+}
+
+static const DeviceKind far_kind = {.kind = "far",
+                                    .host_address = far_address,
+                                    .staging = far_staging,
+                                    .write_rows = far_rows,
+                                    .loaded = far_loaded};
 
 /* ---- */
 
@@ -122,9 +148,9 @@ static void load(const Plan *p, bool far)
     Device *near = NULL, far_device = {&far_kind, &p->device[0]};
     cr_assert(fd >= 0);
     write_file(p, path);
-    toy_ok(pool_new(3, &pool));
+    toy_ok(pool_new(THREADS, &pool));
     toy_ok(gguf_open(path, &file));
-    toy_ok(device_open(&p->device[0], pool, (KernelRoom){0, 0, 0}, &near));
+    toy_ok(device_open(&(DeviceSpec){.plan = &p->device[0], .pool = pool}, &near));
     far_memory = calloc(1, (size_t)p->device[0].weights);
     ExecSpec spec = {.plan = p, .file = file, .pool = pool};
     toy_ok(weights_load(&spec, far ? &(Device *){&far_device} : &near));
