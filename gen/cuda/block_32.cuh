@@ -60,3 +60,106 @@ DEVICE float file_value_q8_0(const u8 *row, i64 k)
     const u8 *b = row + k / 32 * 34;
     return (float)(i8)b[2 + k % 32] * file_half(b, 0);
 }
+
+// The others: 4 or 5 bits; (code - middle) scale, or code scale + min.  In the
+// file: scale, min, fifth bits, nibbles.
+template <int J, int BITS, bool MIN>
+struct Block32 : TileType<Block32<J, BITS, MIN>, J, 32,
+                          (MIN ? 4 : 2) + (BITS == 5 ? 20 : 16)> {
+    enum {
+        MIDDLE = MIN ? 0 : 1 << (BITS - 1),
+        FIFTHS = MIN ? 4 : 2, // where they are
+        NIBBLES = FIFTHS + (BITS == 5 ? 4 : 0),
+        HALVES = MIN ? 2 : 1
+    };
+    struct Raw {
+        Codes<BITS, J> code;
+        Strip<4 * HALVES * J> scale; // of each block a half, or two
+    };
+    template <class T> DEVICE void parts(T &t, Raw &r)
+    {
+        place(t, r.code);
+        place(t, r.scale);
+    }
+    DEVICE u32 file_code(const u8 *b, int k)
+    {
+        u32 code = b[NIBBLES + k % 16] >> 4 * (k / 16) & 15u;
+        if (BITS == 5)
+            code |= (b[FIFTHS + k / 8] >> k % 8 & 1u) << 4;
+        return code;
+    }
+    DEVICE void take(Raw &r, int h, int j, const u8 *b, int)
+    {
+        int i = h * J + j;
+        UNROLL for (int k = 0; k < 32; k++)
+            put_code(r.code, i, k, file_code(b, k));
+        UNROLL for (int n = 0; n < HALVES; n++)
+            put_half(r.scale, HALVES * i + n, file_u16(b, 2 * n));
+    }
+    DEVICE float value(u32 code, float scale, float min)
+    {
+        float x = rounded_product((float)((int)code - MIDDLE), scale);
+        return MIN ? rounded_sum(x, min) : x;
+    }
+    DEVICE float file_value(const u8 *row, i64 k)
+    {
+        const u8 *b = row + k / 32 * (NIBBLES + 16);
+        return value(file_code(b, (int)(k % 32)), file_half(b, 0),
+                     MIN ? file_half(b, 2) : 0);
+    }
+    DEVICE u16 half_at(const Raw &r, int h, int j, int n)
+    {
+        return half_of(r.scale, HALVES * (h * J + j) + n);
+    }
+
+    DEVICE float dot8(const Raw &r, int h, int j, const u32 (&a)[8], float d,
+                      float ds, const u8 *)
+    {
+        float sum = d * (float)dot_codes<0, 8>(r.code, h * J + j, a, 0);
+        float scale = half_float(half_at(r, h, j, 0));
+        if constexpr (MIN)
+            return scale * sum + half_float(half_at(r, h, j, 1)) * ds;
+        return scale * (sum - MIDDLE * ds);
+    }
+    DEVICE void halves(const Raw &r, int h, int j, int s, u32 (&w)[2],
+                       const u8 *)
+    {
+        u32 scale = half_twice(half_at(r, h, j, 0));
+        code_halves<MIDDLE>(codes4(r.code, h * J + j, s), w);
+        UNROLL for (int n = 0; n < 2; n++)
+            if constexpr (MIN)
+                w[n] = half2_fma(w[n], scale, half_twice(half_at(r, h, j, 1)));
+            else
+                w[n] = half2_mul(w[n], scale);
+    }
+    DEVICE void floats(const Raw &r, int h, int j, int s, float (&w)[4],
+                       const u8 *)
+    {
+        float scale = half_float(half_at(r, h, j, 0)), min = 0;
+        if constexpr (MIN)
+            min = half_float(half_at(r, h, j, 1));
+        u32 codes = codes4(r.code, h * J + j, s);
+        UNROLL for (int t = 0; t < 4; t++)
+            w[t] = value(code_of(codes, t), scale, min);
+    }
+};
+template <int J> struct Block_q4_0 : Block32<J, 4, false> {};
+template <int J> struct Block_q4_1 : Block32<J, 4, true> {};
+template <int J> struct Block_q5_0 : Block32<J, 5, false> {};
+template <int J> struct Block_q5_1 : Block32<J, 5, true> {};
+DEVICE float file_value_q4_0(const u8 *row, i64 k)
+{
+    return Block32<1, 4, false>::file_value(row, k);
+}
+DEVICE float file_value_q4_1(const u8 *row, i64 k)
+{
+    return Block32<1, 4, true>::file_value(row, k);
+}
+DEVICE float file_value_q5_0(const u8 *row, i64 k)
+{
+    return Block32<1, 5, false>::file_value(row, k);
+}
+DEVICE float file_value_q5_1(const u8 *row, i64 k)
+{
+    return Block32<1, 5, true>::file_value(row, k);
+}

@@ -17,7 +17,7 @@ static int n_table;
 static void open_table(void)
 {
     cr_assert(system(SOURCE_DIR "/tests/cuda/build_unit.sh " SOURCE_DIR
-                                "/tests/cuda/tiles.cu " BUILD_DIR
+                                "/tests/cuda/units/tiles.cu " BUILD_DIR
                                 "/tiles.so -I" SOURCE_DIR
                                 "/tests/cuda -I" SOURCE_DIR "/gen/cuda") == 0);
     void *so = dlopen(BUILD_DIR "/tiles.so", RTLD_NOW);

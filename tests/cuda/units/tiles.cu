@@ -1,6 +1,7 @@
 // tiles.cu - the tile functions of every block type as a table of plain
 // functions, for test_tiles.c.  They are per lane, so no kernel runs.
 #include "block_32.cuh"
+#include "block_float.cuh"
 #include "block_k.cuh"
 #include "tiles.h"
 
