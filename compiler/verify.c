@@ -171,7 +171,7 @@ static Err *check_packing(const Graph *g, const Node *n)
         return bad(g, n, "is packed, as only weights can be");
     if (t->packing &&
         (t->dtype >= BT_COUNT || t->rank < 2 ||
-         !packing_fits(t->packing, t->dtype, t->dim[1].k)))
+         !packing_fits(t->packing, t->dtype, t->dim[0].k, t->dim[1].k)))
         return bad(g, n, "has a type or shape that cannot be packed");
     for (int k = 0; k < n->n_args; k++)
         if (g->node[n->arg[k]].type.packing && !reads_packed(g, n, k))

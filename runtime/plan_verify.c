@@ -96,7 +96,7 @@ static Err *check_weight(const Plan *p, const PlanWeight *w)
     if (!good_index(w->device, p->n_devices))
         return bad("weight", w->tensor, "lies on no device");
     if ((unsigned)w->packing >= PACK_COUNT ||
-        !packing_fits(w->packing, w->type, w->ne[1]))
+        !packing_fits(w->packing, w->type, w->ne[0], w->ne[1]))
         return bad("weight", w->tensor, "cannot be packed like that");
     if (w->bytes < 1 || w->bytes != weight_bytes(w))
         return bad("weight", w->tensor, "has bytes that its shape has not");

@@ -49,7 +49,7 @@ static void collect(Pack *p, const Graph *g)
 static bool fits(const Type *t)
 {
     return t->dtype < BT_COUNT && t->rank >= 2 &&
-           packing_fits(PACK_X8, t->dtype, t->dim[1].k);
+           packing_fits(PACK_X8, t->dtype, t->dim[0].k, t->dim[1].k);
 }
 
 static void pack_graph(Pack *p, Graph *g)

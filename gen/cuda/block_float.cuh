@@ -72,9 +72,10 @@ template <int J> struct Block_f32 : FloatType<Block_f32<J>, J, 4> {
     {
         uint2 high = float_words(r.tile, r.lane, h * J + j, s);
         uint2 low = float_words(r.tile + Type::PLANE, r.lane, h * J + j, s);
-        UNROLL for (int t = 0; t < 4; t++)
-            w[t] = bits_float(float_bits16(high, t) << 16 |
-                              float_bits16(low, t));
+        w[0] = bits_float(permute(low.x, high.x, 0x5410));
+        w[1] = bits_float(permute(low.x, high.x, 0x7632));
+        w[2] = bits_float(permute(low.y, high.y, 0x5410));
+        w[3] = bits_float(permute(low.y, high.y, 0x7632));
     }
 };
 template <int J> struct Block_bf16 : FloatType<Block_bf16<J>, J, 2> {

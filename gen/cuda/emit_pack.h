@@ -5,6 +5,9 @@
 
 #include "gen/cuda/cuda.h"
 
+/* The .cuh file that holds Block_TYPE and file_value_TYPE (block_files.def);
+ * NULL: no kernel reads the type. */
+const char *emit_pack_file(BlockType t);
 /* Adds a unit and a CudaPacker for the types of the plan's weights in tiles;
  * c->unit has room. */
 void emit_packers(const Plan *p, CudaCode *c);

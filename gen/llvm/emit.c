@@ -144,6 +144,9 @@ static Err *check_kernel(const Graph *g)
             node->type.dim[0].k % block_info[node->type.dtype].elems)
             return err_new(ERR_INPUT, "@%s: %s: rows are not whole blocks",
                            g->name, node->name);
+        if (node->type.packing == PACK_TILE)
+            return err_new(ERR_INPUT, "@%s: %s: tiles are for a GPU", g->name,
+                           node->name);
     }
     return NULL;
 }

@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
-const char *const packing_name[PACK_COUNT] = {"rows", "x8"};
+const char *const packing_name[PACK_COUNT] = {"rows", "x8", "t16"};
 
 static const PackField fields[] = {
 #define FIELD(type, offset, bytes, unit) {BT_##type, offset, bytes, unit},
@@ -20,11 +20,30 @@ int packing_fields(BlockType t, const PackField **out)
     return n;
 }
 
-bool packing_fits(Packing p, BlockType t, int64_t rows)
+/* A tile holds whole blocks, so a superblock of 256 wants two units. */
+static bool fits_tiles(BlockType t, int64_t k, int64_t rows)
+{
+    BlockKind kind = block_info[t].kind;
+    int64_t unit = block_info[t].elems > PACK_TILE_UNIT ? block_info[t].elems
+                                                        : PACK_TILE_UNIT;
+    return (kind == BLOCK_FLOAT || kind == BLOCK_QUANT) && k % unit == 0 &&
+           rows % PACK_TILE_ROWS == 0;
+}
+
+bool packing_fits(Packing p, BlockType t, int64_t k, int64_t rows)
 {
     const PackField *f;
-    return p == PACK_ROWS ||
-           (rows % PACK_LANES == 0 && packing_fields(t, &f) > 0);
+    switch (p) {
+    case PACK_ROWS:
+        return true;
+    case PACK_X8:
+        return rows % PACK_LANES == 0 && packing_fields(t, &f) > 0;
+    case PACK_TILE:
+        return fits_tiles(t, k, rows);
+    case PACK_COUNT:
+        break;
+    }
+    return false;
 }
 
 /* memcpy of a length known where it matters */

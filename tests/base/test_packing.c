@@ -27,10 +27,22 @@ Test(packing, fields_are_the_block)
 
 Test(packing, needs_eight_rows)
 {
-    cr_expect(packing_fits(PACK_X8, BT_q8_0, 16));
-    cr_expect(!packing_fits(PACK_X8, BT_q8_0, 12));
-    cr_expect(!packing_fits(PACK_X8, BT_f32, 16));
-    cr_expect(packing_fits(PACK_ROWS, BT_f32, 3));
+    cr_expect(packing_fits(PACK_X8, BT_q8_0, 64, 16));
+    cr_expect(!packing_fits(PACK_X8, BT_q8_0, 64, 12));
+    cr_expect(!packing_fits(PACK_X8, BT_f32, 64, 16));
+    cr_expect(packing_fits(PACK_ROWS, BT_f32, 5, 3));
+}
+
+Test(packing, tiles_are_whole)
+{
+    cr_expect(packing_fits(PACK_TILE, BT_q8_0, 128, 16));
+    cr_expect(packing_fits(PACK_TILE, BT_f32, 384, 32));
+    cr_expect(packing_fits(PACK_TILE, BT_q5_k, 256, 16));
+    cr_expect(!packing_fits(PACK_TILE, BT_q5_k, 384, 16));
+    cr_expect(!packing_fits(PACK_TILE, BT_q8_0, 64, 16));
+    cr_expect(!packing_fits(PACK_TILE, BT_q8_0, 128, 24));
+    cr_expect(!packing_fits(PACK_TILE, BT_i32, 128, 16));
+    cr_expect(!packing_fits(PACK_COUNT, BT_q8_0, 128, 16));
 }
 
 /* Q8_0, two blocks a row: byte 5 of row 3's second block is byte 3 of field 2
@@ -49,7 +61,7 @@ Test(packing, a_byte_by_hand)
 Test(packing, there_and_back)
 {
     for (int t = 0; t < BT_COUNT; t++) {
-        if (!packing_fits(PACK_X8, (BlockType)t, 8))
+        if (!packing_fits(PACK_X8, (BlockType)t, 256, 8))
             continue;
         size_t n = 8 * 3 * (size_t)block_info[t].bytes;
         uint8_t *a = malloc(n), *b = malloc(n), *c = malloc(n);

@@ -1,12 +1,16 @@
 /* test_tiles.c - every block type's tiles against the reference decoder: packed
  * from the file's layout, read back as f32 (bit for bit), as f16, as products
- * with int8 codes; and the file's layout read value by value. */
+ * with int8 codes; the file's layout read value by value; and the kernels that
+ * pack whole matrices. */
 #include <criterion/criterion.h>
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cuda/emulator.h"
 #include "cuda/tiles.h"
+#include "gen/cuda/cuda.h"
+#include "gen/cuda/emit_pack.h"
 #include "random.h"
 
 enum { ROWS = 16, MOST = 512, LANES = 32 };
@@ -14,16 +18,55 @@ enum { ROWS = 16, MOST = 512, LANES = 32 };
 static const TileFunctions *table;
 static int n_table;
 
+/* Every type in tiles: what packs them is then in the code, and its headers are
+ * those of any plan. */
+static CudaCode *code_new(void)
+{
+    static PlanWeight weight[BT_COUNT];
+    Plan p = {.weight = weight};
+    for (int t = 0; t < BT_COUNT; t++)
+        if (emit_pack_file((BlockType)t))
+            weight[p.n_weights++] = (PlanWeight){
+                .type = (BlockType)t, .packing = PACK_TILE};
+    CudaCode *c;
+    Err *e = cuda_code(&p, &c);
+    cr_assert(!e);
+    return c;
+}
+
+static char *read_text(const char *path)
+{
+    FILE *f = fopen(path, "r");
+    cr_assert(f, "%s", path);
+    char *text = calloc(1, 1 << 16);
+    cr_assert(fread(text, 1, (1 << 16) - 1, f) > 0);
+    fclose(f);
+    return text;
+}
+
 static void open_table(void)
 {
-    cr_assert(system(SOURCE_DIR "/tests/cuda/build_unit.sh " SOURCE_DIR
-                                "/tests/cuda/units/tiles.cu " BUILD_DIR
-                                "/tiles.so -I" SOURCE_DIR
-                                "/tests/cuda -I" SOURCE_DIR "/gen/cuda") == 0);
-    void *so = dlopen(BUILD_DIR "/tiles.so", RTLD_NOW);
+    CudaCode *c = code_new();
+    EmuHeader *h = calloc((size_t)c->n_headers + 2, sizeof *h);
+    for (int i = 0; i < c->n_headers; i++)
+        h[i] = (EmuHeader){c->header[i].name, c->header[i].source};
+    char *interface = read_text(SOURCE_DIR "/tests/cuda/tiles.h");
+    char *types = read_text(SOURCE_DIR "/gen/cuda/block_files.def");
+    char *source = read_text(SOURCE_DIR "/tests/cuda/units/tiles.cu"), *path;
+    h[c->n_headers] = (EmuHeader){"tiles.cuh", interface};
+    h[c->n_headers + 1] = (EmuHeader){"block_files.cuh", types};
+    char *failed = emu_build_once(source, h, c->n_headers + 2, &path);
+    cr_assert(!failed, "%s", failed);
+    void *so = dlopen(path, RTLD_NOW);
     cr_assert(so, "%s", dlerror());
     table = dlsym(so, "tile_functions");
     n_table = *(const int *)dlsym(so, "n_tile_functions");
+    free(path);
+    free(source);
+    free(types);
+    free(interface);
+    free(h);
+    cuda_code_free(c);
 }
 
 /* A matrix of three tiles, with the middle one packed. */
@@ -208,4 +251,70 @@ Test(tiles, products_with_codes, .init = open_table)
         cr_expect(sum.error <= 1e-10 * sum.truth, "%s: %g", table[i].type,
                   sum.error / sum.truth);
     }
+}
+
+/* ---- the kernels that pack */
+
+typedef struct {
+    void *arg[2], *scratch;
+    uint32_t *counters;
+    const void *step;
+    int32_t tokens, outputs;
+} Call2;
+
+/* The tiles as the lanes' functions write them. */
+static void expect_tiles(const TileFunctions *f, const uint8_t *rows,
+                         int64_t row_bytes, int row_tiles, int across,
+                         const uint8_t *got)
+{
+    _Alignas(16) uint8_t tile[ROWS * MOST * 4];
+    for (int i = 0; i < row_tiles * across; i++) {
+        const uint8_t *from = rows + i / across * ROWS * row_bytes +
+                              i % across * (f->bytes / ROWS);
+        for (int lane = 0; lane < LANES; lane++)
+            f->pack(tile, from, row_bytes, lane);
+        cr_assert(memcmp(tile, got + (int64_t)i * f->bytes,
+                         (size_t)f->bytes) == 0,
+                  "%s, J %d: tile %d", f->type, f->wide, i);
+    }
+}
+
+static void check_packer(EmuUnit *u, const CudaPacker *p,
+                         const TileFunctions *f, Random *r)
+{
+    enum { ROW_TILES = 3, ACROSS = 3 };
+    int64_t row_bytes = block_bytes(p->type, 128 * ACROSS * f->wide);
+    int64_t bytes = ROW_TILES * ROWS * row_bytes;
+    uint8_t *file = malloc((size_t)bytes);
+    uint8_t *tiles = aligned_alloc(16, (size_t)bytes);
+    for (int64_t i = 0; i < bytes; i++)
+        file[i] = (uint8_t)random_bits(r);
+    Call2 call = {.arg = {file, tiles},
+                  .tokens = ROW_TILES,
+                  .outputs = ACROSS * f->wide};
+    const char *e = emu_launch(u, p->symbol, 3, 1, p->threads, 0, &call,
+                               sizeof call, random_bits(r));
+    cr_assert(!e, "%s", e);
+    expect_tiles(f, file, row_bytes, ROW_TILES, ACROSS, tiles);
+    free(file);
+    free(tiles);
+}
+
+Test(tiles, matrices_are_packed, .init = open_table)
+{
+    Random r = random_seed(6);
+    CudaCode *c = code_new();
+    EmuHeader *h = calloc((size_t)c->n_headers, sizeof *h);
+    for (int i = 0; i < c->n_headers; i++)
+        h[i] = (EmuHeader){c->header[i].name, c->header[i].source};
+    EmuUnit *u = emu_compile(c->unit[c->packer[0].unit].source, h, c->n_headers);
+    cr_assert(u, "%s", emu_error());
+    cr_expect(3 * c->n_packers == n_table);
+    for (int i = 0; i < n_table; i++)
+        for (int k = 0; k < c->n_packers && table[i].wide; k++)
+            if (!strcmp(table[i].type, block_info[c->packer[k].type].name))
+                check_packer(u, &c->packer[k], &table[i], &r);
+    emu_close(u);
+    free(h);
+    cuda_code_free(c);
 }

@@ -141,12 +141,12 @@ Test(matmul, every_packed_type)
     const char *cpu[3];
     int n = packed_cpus(cpu);
     for (int t = 0; t < BT_COUNT; t++)
-        if (packing_fits(PACK_X8, (BlockType)t, 8))
+        if (packing_fits(PACK_X8, (BlockType)t, 256, 8))
             add_packed(&b, (BlockType)t);
     for (int i = 0; i < n; i++) {
         Rig r = rig_new(cpu[i], b.data, 2000);
         for (int t = 0; t < BT_COUNT; t++)
-            if (packing_fits(PACK_X8, (BlockType)t, 8))
+            if (packing_fits(PACK_X8, (BlockType)t, 256, 8))
                 run_packed(&r, (BlockType)t);
         rig_free(&r);
     }

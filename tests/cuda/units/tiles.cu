@@ -1,9 +1,10 @@
 // tiles.cu - the tile functions of every block type as a table of plain
 // functions, for test_tiles.c.  They are per lane, so no kernel runs.
+// tiles.cuh and block_files.cuh are tests/cuda/tiles.h and block_files.def.
 #include "block_32.cuh"
 #include "block_float.cuh"
 #include "block_k.cuh"
-#include "tiles.h"
+#include "tiles.cuh"
 
 template <class Block> static const u8 *table_of()
 {
@@ -78,7 +79,7 @@ const TileFunctions tile_functions[] = {
     functions<Block_##type, 1>(#type, file_value_##type),                      \
         functions<Block_##type, 2>(#type, file_value_##type),                  \
         functions<Block_##type, 4>(#type, file_value_##type),
-#include "block_files.def"
+#include "block_files.cuh"
 #undef BLOCK_FILE
 };
 const int n_tile_functions = sizeof tile_functions / sizeof *tile_functions;
