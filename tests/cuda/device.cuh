@@ -126,7 +126,7 @@ DEVICE float shuffle_xor(float x, int mask)
 {
     return shuffle(x, lane() ^ mask);
 }
-DEVICE u32 ballot(bool p)
+DEVICE u32 warp_ballot(bool p)
 {
     const u32 *word = emu_host->meet(EMU_BALLOT, p);
     u32 r = 0;
