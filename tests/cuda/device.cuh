@@ -37,7 +37,11 @@ typedef long long i64;
 typedef __SIZE_TYPE__ size_t;
 
 static EmuHost *emu_host;
-extern "C" EMU_EXPORT void emu_attach(EmuHost *host) { emu_host = host; }
+extern "C" {
+EMU_EXPORT void emu_attach(EmuHost *host) { emu_host = host; }
+EMU_EXPORT extern const int emu_unit_arch;
+const int emu_unit_arch = __CUDA_ARCH__;
+}
 
 // ---- what CUDA has without headers
 #define EMU_VECTOR(T, name, align2, align4)                                    \
