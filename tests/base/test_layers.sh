@@ -1,7 +1,7 @@
 #!/bin/sh
 # The allowed directions between folders, checked on every include line:
 #     runtime/base <- dsl <- compiler <- gen;  runtime/base <- runtime
-# compiler and gen may know the runtime's contracts (plan.h, host_provider.h);
+# compiler and gen may know the runtime's contracts (plan.h, host_provider.h, cuda_code.h);
 # runtime/cli and compiler/pipeline.c may include anything.
 fail=0
 check() { # FOLDER PATTERN EXCLUDED

@@ -58,13 +58,11 @@ void hash_text(uint64_t &h, const char *text)
     while (*text++);
 }
 
-std::string cache_path(const char *source, const EmuHeader *header, int n,
-                       const char *options)
+std::string cache_path(const char *source, const EmuHeader *header, int n)
 {
     static const char *const own[] = {"/device.cuh", "/emulated.h", "/build_unit.sh"};
     uint64_t h = 0xcbf29ce484222325;
     hash_text(h, source);
-    hash_text(h, options);
     for (int i = 0; i < n; i++) {
         hash_text(h, header[i].name);
         hash_text(h, header[i].text);
@@ -124,13 +122,13 @@ char *emu_build(const char *source, const EmuHeader *header, int n_headers,
 }
 
 char *emu_build_once(const char *source, const EmuHeader *header, int n_headers,
-                     const char *options, char **path)
+                     char **path)
 {
-    std::string file = cache_path(source, header, n_headers, options);
+    std::string file = cache_path(source, header, n_headers);
     char *log = nullptr;
     mkdir(EMULATOR_CACHE, 0777);
     if (access(file.c_str(), R_OK))
-        log = emu_build(source, header, n_headers, options, file.c_str());
+        log = emu_build(source, header, n_headers, "", file.c_str());
     *path = log ? nullptr : copy(file);
     return log;
 }
@@ -144,7 +142,7 @@ EmuUnit *emu_compile(const char *source, const EmuHeader *header, int n_headers)
     for (const auto &t : texts)
         headers.push_back({t.first.c_str(), t.second.c_str()});
     char *path = nullptr;
-    char *log = emu_build_once(source, headers.data(), (int)headers.size(), "", &path);
+    char *log = emu_build_once(source, headers.data(), (int)headers.size(), &path);
     EmuUnit *unit = nullptr;
     if (log)
         emu_say(log);

@@ -8,7 +8,7 @@
 
 #include "base/blocks.h"
 #include "cuda/emulator.h"
-#include "random.h"
+#include "base/random.h"
 
 enum { SEEDS = 20 };
 

@@ -19,7 +19,7 @@
 #include "compiler/interp.h"
 #include "runtime/host_provider.h"
 #include "runtime/provider.h"
-#include "tests/random.h"
+#include "base/random.h"
 
 enum { GUARD = 64, MAX_VALUES = 32 };
 #define ROW_LIMIT 1e-2

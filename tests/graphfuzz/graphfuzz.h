@@ -30,7 +30,7 @@
 #include "runtime/gguf.h"
 #include "runtime/host_provider.h"
 #include "runtime/pool.h"
-#include "tests/random.h"
+#include "base/random.h"
 
 enum { FUZZ_MAX_STEPS = 6, FUZZ_MAX_SETS = 16, FUZZ_VOCABULARY = 23 };
 

@@ -1,6 +1,6 @@
-/* random.h - numbers at random for tests, and blocks of every type. */
-#ifndef TESTS_RANDOM_H
-#define TESTS_RANDOM_H
+/* random.h - numbers at random for checks and tests, and blocks of every type. */
+#ifndef BASE_RANDOM_H
+#define BASE_RANDOM_H
 
 #include <math.h>
 #include <stdint.h>
