@@ -55,7 +55,7 @@ static void open_table(void)
     char *source = read_text(SOURCE_DIR "/tests/cuda/units/tiles.cu"), *path;
     h[c->n_headers] = (EmuHeader){"tiles.cuh", interface};
     h[c->n_headers + 1] = (EmuHeader){"block_files.cuh", types};
-    char *failed = emu_build_once(source, h, c->n_headers + 2, &path);
+    char *failed = emu_build_once(source, h, c->n_headers + 2, "", &path);
     cr_assert(!failed, "%s", failed);
     void *so = dlopen(path, RTLD_NOW);
     cr_assert(so, "%s", dlerror());
