@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const DeviceKind *const kinds[] = {&device_host};
+static const DeviceKind *const kinds[] = {&device_host, &device_cuda};
 
 static Err *check_capacity(const PlanDevice *d)
 {

@@ -7,10 +7,7 @@
 
 #include "base/memory.h"
 
-enum {
-    PIECE_BYTES = 8 << 20,
-    PACK_ROWS_MOST = 16 /* rows that any packing takes together */
-};
+enum { PIECE_BYTES = 8 << 20 };
 
 static Err *check_weight(const PlanWeight *w, const TensorInfo *t)
 {
@@ -63,7 +60,7 @@ static int64_t row_bytes(const PlanWeight *w)
 /* Rows that are read at once: those that are packed together stay so. */
 static int64_t piece_rows(const PlanWeight *w)
 {
-    int64_t unit = w->packing ? PACK_ROWS_MOST : 1;
+    int64_t unit = w->packing ? PACK_TILE_ROWS : 1;
     int64_t units = PIECE_BYTES / (unit * row_bytes(w));
     return unit * (units ? units : 1);
 }

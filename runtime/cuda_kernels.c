@@ -1,0 +1,351 @@
+#include "runtime/cuda_kernels.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "runtime/cuda_compile.h"
+
+/* What a launch may ask for without saying so before. */
+enum { PLAIN_SHARED = 48 << 10 };
+
+struct CudaKernels {
+    CudaKernelsSpec spec;
+    const CudaDriver *driver;
+    int n_binaries, n_cards, n_functions;
+    CudaBinary binary[CUDA_MAX_CARDS]; /* by architecture */
+    int arch[CUDA_MAX_CARDS];
+    int *first;                 /* of each kernel in CudaOnCard.function */
+    int card[CUDA_MAX_CARDS];   /* numbers in the driver's list */
+    CudaOnCard on[CUDA_MAX_CARDS];
+    CudaKernelStats stats;
+};
+
+static void *array(int n, size_t size)
+{
+    return memory_must(calloc((size_t)n + 1, size), ((size_t)n + 1) * size);
+}
+
+/* ---- the cards of the plan */
+
+static int find_card(const CudaKernels *k, int card)
+{
+    for (int i = 0; i < k->n_cards; i++)
+        if (k->card[i] == card)
+            return i;
+    return -1;
+}
+
+static Err *use_card(CudaKernels *k, int card)
+{
+    CudaOnCard *on = &k->on[k->n_cards];
+    size_t free_now, total;
+    k->card[k->n_cards++] = card;
+    on->card = &k->driver->card[card];
+    const char *name = on->card->name;
+    TRY(CUDA(name, cuDevicePrimaryCtxRetain, &on->context, on->card->ordinal));
+    TRY(CUDA(name, cuCtxSetCurrent, on->context));
+    TRY(CUDA(name, cuMemGetInfo_v2, &free_now, &total));
+    on->free_before = (int64_t)free_now;
+    return NULL;
+}
+
+static Err *use_cards(CudaKernels *k)
+{
+    const Plan *p = k->spec.plan;
+    for (int i = 0; i < p->n_devices; i++) {
+        int card;
+        TRY(cuda_card_of(&p->device[i], &card));
+        if (find_card(k, card) < 0)
+            TRY(use_card(k, card));
+    }
+    return NULL;
+}
+
+/* Cards that can read each other's memory do so; others go through the
+ * host's, which is the driver's business. */
+static Err *link_cards(CudaKernels *k)
+{
+    for (int i = 0; i < k->n_cards; i++)
+        for (int j = 0; j < k->n_cards; j++) {
+            const CudaCard *a = k->on[i].card, *b = k->on[j].card;
+            int yes = 0;
+            if (i == j)
+                continue;
+            TRY(CUDA(a->name, cuDeviceCanAccessPeer, &yes, a->ordinal,
+                     b->ordinal));
+            TRY(CUDA(a->name, cuCtxSetCurrent, k->on[i].context));
+            CudaResult r = yes ? cuda_api()->cuCtxEnablePeerAccess(
+                                     k->on[j].context, 0)
+                               : CUDA_OK;
+            if (r != CUDA_PEER_ALREADY_ENABLED)
+                TRY(cuda_check(r, "cuCtxEnablePeerAccess", a->name));
+            log_info("cuda", "cuda:%d %s cuda:%d", k->card[i],
+                     yes ? "reads the memory of" : "goes through the host to",
+                     k->card[j]);
+        }
+    return NULL;
+}
+
+/* ---- is there room? */
+
+static int64_t device_bytes(const CudaKernels *k, const PlanDevice *d)
+{
+    return d->weights + d->states + d->scratch + cuda_kernels_scratch(k) +
+           cuda_kernels_counters(k);
+}
+
+static Err *check_room(const CudaKernels *k, int at)
+{
+    const CudaOnCard *on = &k->on[at];
+    const Plan *p = k->spec.plan;
+    static const double gib = 1 << 30;
+    int64_t need = 0;
+    for (int i = 0; i < p->n_devices; i++)
+        if (cuda_kernels_card(k, &p->device[i]) == on)
+            need += device_bytes(k, &p->device[i]);
+    if (need <= on->free_before)
+        return NULL;
+    return err_new(ERR_LIMIT,
+                   "cuda:%d (%s): the plan needs %.2f GiB, but only %.2f of its "
+                   "%.2f GiB are free.  End what else runs there, or use more "
+                   "cards (--devices=cuda), a shorter --context, a smaller "
+                   "--batch or --kv=q8_0",
+                   k->card[at], on->card->name, (double)need / gib,
+                   (double)on->free_before / gib,
+                   (double)on->card->memory / gib);
+}
+
+/* ---- loading machine code */
+
+static CudaBinary *binary_of(CudaKernels *k, const CudaCard *c)
+{
+    for (int i = 0; i < k->n_binaries; i++)
+        if (k->arch[i] == c->arch)
+            return &k->binary[i];
+    return NULL;
+}
+
+static Err *load_module(CudaModule **m, const void *image)
+{
+    char log[512] = "";
+    CudaJitOption option[] = {CUDA_JIT_ERROR_LOG, CUDA_JIT_ERROR_LOG_BYTES};
+    void *value[] = {log, (void *)(uintptr_t)sizeof log};
+    Err *e = CUDA("cuda", cuModuleLoadDataEx, m, image, 2, option, value);
+    log[sizeof log - 1] = '\0';
+    return e && log[0] ? err_note(e, "%s", log) : e;
+}
+
+static Err *load_unit(CudaKernels *k, CudaBinary *b, int unit, CudaModule **m)
+{
+    Err *e = load_module(m, b->unit[unit].data);
+    if (e && b->cached) {
+        /* Sound on disk, but not to this driver: make it anew. */
+        log_warning("a cached kernel does not load (%s): compiling again",
+                    err_text(e));
+        err_free(e);
+        TRY(cuda_compile_again(k->spec.code, unit, k->driver->version, b));
+        e = load_module(m, b->unit[unit].data);
+    }
+    return e ? err_note(e, "unit %s for %s, driver of CUDA %d.%d",
+                        k->spec.code->unit[unit].name, b->target.name,
+                        k->driver->version / 1000,
+                        k->driver->version % 1000 / 10)
+             : NULL;
+}
+
+/* Shared memory above the plain limit must be asked for. */
+static Err *ask_for_shared(const CudaOnCard *on, const CudaLaunch *l,
+                           CudaFunction *f)
+{
+    if (l->shared > on->card->shared)
+        return err_new(ERR_LIMIT,
+                       "kernel %s takes %" PRId64 " bytes of shared memory, "
+                       "blocks on %s have %d",
+                       l->symbol, l->shared, on->card->name, on->card->shared);
+    if (l->shared <= PLAIN_SHARED)
+        return NULL;
+    return CUDA(l->symbol, cuFuncSetAttribute, f, CUDA_FUNCTION_DYNAMIC_SHARED,
+                (int)l->shared);
+}
+
+static Err *find_functions(CudaKernels *k, CudaOnCard *on)
+{
+    const CudaCode *c = k->spec.code;
+    for (int i = 0; i < c->n_kernels; i++) {
+        const CudaKernel *q = &c->kernel[i];
+        for (int j = 0; j < q->n_launches; j++) {
+            CudaFunction **f = &on->function[k->first[i] + j];
+            const CudaLaunch *l = &q->launch[j];
+            TRY(CUDA(l->symbol, cuModuleGetFunction, f, on->module[q->unit],
+                     l->symbol));
+            TRY(ask_for_shared(on, l, *f));
+        }
+    }
+    for (int i = 0; i < c->n_packers; i++) {
+        const CudaPacker *q = &c->packer[i];
+        TRY(CUDA(q->symbol, cuModuleGetFunction, &on->packer[i],
+                 on->module[q->unit], q->symbol));
+    }
+    return NULL;
+}
+
+static Err *load_card(CudaKernels *k, CudaOnCard *on)
+{
+    const CudaCode *c = k->spec.code;
+    on->module = array(c->n_units, sizeof(void *));
+    on->function = array(k->n_functions, sizeof(void *));
+    on->packer = array(c->n_packers, sizeof(void *));
+    on->first = k->first;
+    TRY(CUDA(on->card->name, cuCtxSetCurrent, on->context));
+    for (int i = 0; i < c->n_units; i++)
+        TRY(load_unit(k, binary_of(k, on->card), i, &on->module[i]));
+    return find_functions(k, on);
+}
+
+static void count_functions(CudaKernels *k)
+{
+    const CudaCode *c = k->spec.code;
+    k->first = array(c->n_kernels, sizeof *k->first);
+    for (int i = 0; i < c->n_kernels; i++) {
+        k->first[i] = k->n_functions;
+        k->n_functions += c->kernel[i].n_launches;
+    }
+}
+
+static Err *compile_all(CudaKernels *k)
+{
+    double start = clock_seconds();
+    for (int i = 0; i < k->n_cards; i++) {
+        const CudaCard *c = k->on[i].card;
+        if (binary_of(k, c))
+            continue;
+        CudaBinary *b = &k->binary[k->n_binaries];
+        k->arch[k->n_binaries++] = c->arch;
+        TRY(cuda_compile(k->spec.code, c->arch, k->driver->version,
+                         k->spec.cache, k->spec.pool, b));
+        k->stats.units += b->n_units;
+        k->stats.cached += b->cached;
+        for (int u = 0; u < b->n_units; u++)
+            k->stats.bytes += (int64_t)b->unit[u].n;
+    }
+    k->stats.compile_s = clock_seconds() - start;
+    return NULL;
+}
+
+static Err *load_all(CudaKernels *k)
+{
+    double start = clock_seconds();
+    count_functions(k);
+    for (int i = 0; i < k->n_cards; i++)
+        TRY(load_card(k, &k->on[i]));
+    k->stats.load_s = clock_seconds() - start;
+    return NULL;
+}
+
+/* ---- making and ending */
+
+Err *cuda_kernels_new(const CudaKernelsSpec *s, CudaKernels **out)
+{
+    Err *e = NULL;
+    CudaKernels *k = array(1, sizeof *k);
+    k->spec = *s;
+    *out = NULL;
+    DO(cuda_driver(&k->driver));
+    DO(use_cards(k));
+    for (int i = 0; i < k->n_cards; i++)
+        DO(check_room(k, i));
+    DO(compile_all(k));
+    DO(link_cards(k));
+    DO(load_all(k));
+    for (int i = 0; i < k->n_binaries; i++)
+        cuda_binary_free(&k->binary[i]);
+    k->spec.cache = NULL;
+    *out = k;
+    return NULL;
+out:
+    cuda_kernels_free(k);
+    return e;
+}
+
+/* What goes wrong now has been said before. */
+static void leave_card(CudaKernels *k, CudaOnCard *on)
+{
+    const CudaApi *api = cuda_api();
+    if (on->context) {
+        api->cuCtxSetCurrent(on->context);
+        for (int i = 0; i < k->spec.code->n_units && on->module; i++)
+            if (on->module[i])
+                api->cuModuleUnload(on->module[i]);
+        api->cuCtxSetCurrent(NULL);
+        api->cuDevicePrimaryCtxRelease_v2(on->card->ordinal);
+    }
+    free(on->module);
+    free(on->function);
+    free(on->packer);
+}
+
+void cuda_kernels_free(CudaKernels *k)
+{
+    if (!k)
+        return;
+    for (int i = 0; i < k->n_cards; i++)
+        leave_card(k, &k->on[i]);
+    for (int i = 0; i < k->n_binaries; i++)
+        cuda_binary_free(&k->binary[i]);
+    free(k->first);
+    free(k);
+}
+
+const CudaKernelsSpec *cuda_kernels_spec(const CudaKernels *k)
+{
+    return &k->spec;
+}
+
+const CudaOnCard *cuda_kernels_card(const CudaKernels *k, const PlanDevice *d)
+{
+    int card = -1;
+    err_free(cuda_card_of(d, &card));
+    int at = find_card(k, card);
+    return at < 0 ? NULL : &k->on[at];
+}
+
+CudaKernelStats cuda_kernels_stats(const CudaKernels *k) { return k->stats; }
+
+int64_t cuda_kernels_scratch(const CudaKernels *k)
+{
+    const CudaCode *c = k->spec.code;
+    const Plan *p = k->spec.plan;
+    int64_t most = 0;
+    for (int i = 0; i < c->n_kernels; i++) {
+        CudaExtent e = c->kernel[i].scratch;
+        int64_t n = e.k ? cuda_extent(e, p->batch, p->outputs) : 0;
+        most = n > most ? n : most;
+    }
+    return (most + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN;
+}
+
+int64_t cuda_kernels_counters(const CudaKernels *k)
+{
+    const CudaCode *c = k->spec.code;
+    int64_t most = 0;
+    for (int i = 0; i < c->n_kernels; i++)
+        if (c->kernel[i].counters > most)
+            most = c->kernel[i].counters;
+    return most * (int64_t)sizeof(uint32_t);
+}
+
+Err *cuda_kernels_used(const CudaKernels *k, const PlanDevice *d,
+                       int64_t *bytes)
+{
+    const CudaOnCard *on = cuda_kernels_card(k, d);
+    size_t free_now, total;
+    TRY(CUDA(d->name, cuCtxSetCurrent, on->context));
+    TRY(CUDA(d->name, cuMemGetInfo_v2, &free_now, &total));
+    *bytes = on->free_before - (int64_t)free_now;
+    return NULL;
+}
