@@ -154,16 +154,16 @@ static Err *check_views(Verify *v, const Graph *g, Ref at)
                : NULL;
 }
 
-/* Only what multiplies integers, or fetches rows, reads packed weights; products
- * of any kind read tiles. */
+/* Only what multiplies integers, or fetches rows, reads packed weights; tiles
+ * serve products of floats, too. */
 static bool reads_packed(const Graph *g, const Node *n, int k)
 {
     OpKind kind = op_info(n->op)->kind;
     if (n->op == OP_embed)
         return k == 0;
     return (kind == KIND_MATMUL || kind == KIND_EXPERTS) && k == 1 &&
-           (type_is_rounded(&g->node[n->arg[0]].type) ||
-            g->node[n->arg[1]].type.packing == PACK_TILE);
+           (g->node[n->arg[k]].type.packing == PACK_TILE ||
+            type_is_rounded(&g->node[n->arg[0]].type));
 }
 
 static Err *check_packing(const Graph *g, const Node *n)

@@ -75,7 +75,7 @@ DEVICE float shuffle(float x, int from)
 {
     return __shfl_sync(0xffffffffu, x, from);
 }
-DEVICE u32 ballot(bool p) { return __ballot_sync(0xffffffffu, p); }
+DEVICE u32 warp_ballot(bool p) { return __ballot_sync(0xffffffffu, p); }
 DEVICE u32 warp_max_u32(u32 x) { return __reduce_max_sync(0xffffffffu, x); }
 DEVICE i32 warp_sum_i32(i32 x) { return __reduce_add_sync(0xffffffffu, x); }
 

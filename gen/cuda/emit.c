@@ -215,7 +215,7 @@ Err *cuda_code(const Plan *p, CudaCode **out)
     c->arena = a;
     c->n_kernels = p->n_kernels;
     c->kernel = ARENA_ARRAY(a, CudaKernel, p->n_kernels + 1);
-    c->unit = ARENA_ARRAY(a, CudaSource, p->n_kernels + 2);
+    c->unit = ARENA_ARRAY(a, CudaSource, p->n_kernels + BT_COUNT);
     *out = NULL;
     add_headers(c);
     for (int i = 0; i < p->n_kernels; i++)

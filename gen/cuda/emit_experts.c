@@ -1,6 +1,280 @@
-#include "gen/cuda/emit.h"
+/* emit_experts.c - kernels of products with the matrices that each token chose.
+ *
+ * Few tokens: every pair (token, slot) takes its expert's rows of tiles.  Many:
+ * pairs are sorted by expert on the device, and each piece of up to 128 pairs of
+ * an expert is a product on the matrix units. */
+#include <string.h>
+
+#include "gen/cuda/emit_product.h"
+
+enum { FEW_TOKENS = 4, SHARED_MOST = 96 << 10, GEMM_COLS = 128,
+       GEMM_RING = 3 * (32 << 10), SORT_THREADS = 1024 };
+
+typedef struct {
+    Products *p;
+    Emit *e;
+    int ids;          /* argument */
+    int64_t slots;    /* experts of a token */
+    int64_t experts;
+    int64_t divide;   /* pairs that share a row of values */
+    const char *sorted; /* scratch of sort.cuh */
+} Experts;
+
+static int64_t rows_of(const Part *part) { return part->columns / 16; }
+
+/* ---- few tokens */
+
+static int64_t few_tokens(const Experts *x)
+{
+    int64_t n = FEW_TOKENS;
+    while (n && product_table_at(x->p, n * x->p->rows, 1) +
+                        products_table(x->p) > SHARED_MOST)
+        n--;
+    return n;
+}
+
+static void put_vec(Experts *x, int i, int64_t tokens)
+{
+    Products *p = x->p;
+    const Part *part = &p->part[i];
+    const char *b = products_block(p, part->product[0]);
+    int j = products_width(p);
+    long long tiles = p->k / (128 * j);
+    emit_text(x->e,
+              "{\n    SHARED_BUFFER(shared);\n"
+              "    typedef Vec<%s, %d, Act%s, %lld, %d, 1, %d> V;\n"
+              "    u8 *table = shared + %lld;\n"
+              "    const V v = {{",
+              b, j, p->act, (long long)p->k, part->n_products,
+              product_warps(tiles),
+              (long long)product_table_at(p, tokens * p->rows, 1));
+    for (int k = 0; k < part->n_products; k++)
+        emit_text(x->e, "%scall.arg[%d]", k ? ", " : "",
+                  products_matrix(p, part->product[k]));
+    emit_text(x->e,
+              "}, shared, table};\n"
+              "    %s::table(table, thread(), VEC_THREADS);\n"
+              "    stage_begin();\n"
+              "    stage_values<Act%s>(shared, %s, %lld, call.tokens * %lld, "
+              "%lld);\n"
+              "    sync_threads(0, VEC_THREADS);\n"
+              "    vec_experts<V, %d>(v, (const i32 *)call.arg[%d], call.tokens "
+              "* %lld, (float *)(shared + %lld), %lld,\n"
+              "        (i64)%lld * %s::BYTES, [](int pair) { return pair / %lld; "
+              "}, %lld,\n"
+              "        [&](int pair, int n, const float *sum) { %s_p%d(call, "
+              "pair, n, sum); });\n}\n",
+              b, p->act, p->from, (long long)p->row_bytes, (long long)p->rows,
+              (long long)p->k / 32, part->n_products, x->ids,
+              (long long)x->slots,
+              (long long)product_room_at(p, tokens * p->rows),
+              (long long)rows_of(part), (long long)rows_of(part) * tiles, b,
+              (long long)x->divide, (long long)p->k / 32 * p->act_shared,
+              x->e->name, i);
+}
+
+static void emit_few(Experts *x, int i, int64_t tokens)
+{
+    Products *p = x->p;
+    const Part *part = &p->part[i];
+    int64_t tiles = p->k / (128 * products_width(p));
+    int64_t slots = 8 / product_warps(tiles);
+    emit_kernel(x->e, emit_format(x->e, "_v%d", i), 256, 2,
+                (CudaLaunch){.by = SYM_T,
+                             .from = 1,
+                             .to = tokens,
+                             .x = {x->slots * ((rows_of(part) + slots - 1) / slots),
+                                   SYM_T, 1},
+                             .y = {1, SYM_ONE, 1},
+                             .per_sm = 2,
+                             .shared = product_table_at(p, tokens * p->rows, 1) +
+                                       products_table(p)});
+    put_vec(x, i, tokens);
+}
+
+/* ---- many tokens */
+
+static void emit_sort(Experts *x, int64_t from)
+{
+    /* no more pieces, of three words, than pairs */
+    x->sorted = emit_scratch(x->e, 16 + 4 * (x->slots + 3 * x->slots), SYM_T);
+    emit_include(x->e, "sort.cuh");
+    emit_kernel(x->e, "_s", SORT_THREADS, 1,
+                (CudaLaunch){.by = SYM_T,
+                             .from = from,
+                             .to = INT64_MAX,
+                             .x = {1, SYM_ONE, 1},
+                             .y = {1, SYM_ONE, 1},
+                             .shared = (x->experts + 32) * 4});
+    emit_text(x->e,
+              "{\n    SHARED_BUFFER(shared);\n    stage_begin();\n"
+              "    const i64 pairs = (i64)call.tokens * %lld;\n"
+              "    sort_pairs<%lld, GEMM_COLS>(sort_place(%s, pairs), (const i32 "
+              "*)call.arg[%d], pairs, shared);\n}\n",
+              (long long)x->slots, (long long)x->experts, x->sorted, x->ids);
+}
+
+static void put_gemm_weights(Experts *x, const Part *part, long long tiles)
+{
+    Products *p = x->p;
+    const char *b = products_block(p, part->product[0]);
+    emit_text(x->e,
+              "        const i64 bytes = (i64)%lld * %s::BYTES;\n"
+              "        const i64 at = ((i64)piece[0] * %lld + row) * bytes;\n"
+              "        const u8 *w0 = row < %lld ? call.arg[%d] + at : 0;\n",
+              tiles, b, (long long)rows_of(part), (long long)rows_of(part),
+              products_matrix(p, part->product[0]));
+    if (part->n_products == 2)
+        emit_text(x->e, "        const u8 *w1 = call.arg[%d] + at;\n",
+                  products_matrix(p, part->product[1]));
+    else
+        emit_text(x->e, "        const u8 *w1 = row + 1 < %lld ? w0 + bytes : "
+                        "w0;\n",
+                  (long long)rows_of(part));
+}
+
+static void put_gemm_results(Experts *x, int i)
+{
+    const Part *part = &x->p->part[i];
+    emit_text(x->e, "        if (w0)\n"
+                    "            gemm_results(sum, place.count, [&](int t, int m, "
+                    "float a, float b) {\n"
+                    "                const int pair = sorted.pair[piece[1] + t];\n");
+    if (part->n_products == 2)
+        emit_text(x->e, "                const float sums[2] = {a, b};\n"
+                        "                %s_p%d(call, pair, row * 16 + m, "
+                        "sums);\n",
+                  x->e->name, i);
+    else
+        emit_text(x->e, "                %s_p%d(call, pair, row * 16 + m, &a);\n"
+                        "                if (row + 1 < %lld)\n"
+                        "                    %s_p%d(call, pair, row * 16 + 16 + "
+                        "m, &b);\n",
+                  x->e->name, i, (long long)rows_of(part), x->e->name, i);
+    emit_text(x->e, "            });\n");
+}
+
+static void put_gemm(Experts *x, int i, const char *values)
+{
+    Products *p = x->p;
+    const Part *part = &p->part[i];
+    bool two = part->n_products == 2;
+    long long tiles = p->k / (128 * products_width(p));
+    long long blocks = (rows_of(part) + (two ? 3 : 7)) / (two ? 4 : 8);
+    emit_text(x->e,
+              "{\n    SHARED_BUFFER(shared);\n"
+              "    u8 *table = shared + GEMM_SHARED;\n"
+              "    %s::table(table, thread(), GEMM_THREADS);\n"
+              "    stage_begin();\n"
+              "    const SortPlace sorted = sort_place(%s, (i64)call.tokens * "
+              "%lld);\n"
+              "    const int units = *sorted.n_pieces * %lld;\n"
+              "    for (int unit = block_x(); unit < units; unit += blocks_x()) "
+              "{\n"
+              "        const i32 *piece = sorted.piece + unit / %lld * 3;\n"
+              "        const int row = unit %% %lld * %d + warp() / 2 * %d;\n"
+              "        const GemmPlace place = gemm_place_tokens(%s, piece[1], "
+              "piece[2], [&](int i) { return sorted.pair[i] / %lld; });\n",
+              products_block(p, part->product[0]), x->sorted,
+              (long long)x->slots, blocks, blocks, blocks,
+              two ? 4 : 8, two ? 1 : 2, values, (long long)x->divide);
+    put_gemm_weights(x, part, tiles);
+    emit_text(x->e, "        GemmSums sum = {};\n");
+    product_gemm(p, part);
+    put_gemm_results(x, i);
+    emit_text(x->e, "    }\n}\n");
+}
+
+static void emit_many(Experts *x, int64_t from)
+{
+    Products *p = x->p;
+    bool split = product_is_split(p, &p->part[0]);
+    emit_include(x->e, "gemm.cuh");
+    emit_sort(x, from);
+    const char *values =
+        emit_scratch(x->e, p->rows * p->k * (split ? 4 : 2), SYM_T);
+    product_values(p, split, "_x", from, values);
+    for (int i = 0; i < p->n; i++) {
+        if (!p->part[i].tiles)
+            continue;
+        emit_kernel(x->e, emit_format(x->e, "_m%d", i), 256, 1,
+                    (CudaLaunch){.by = SYM_T,
+                                 .from = from,
+                                 .to = INT64_MAX,
+                                 .x = {x->experts * rows_of(&p->part[i]), SYM_T, 1},
+                                 .y = {1, SYM_ONE, 1},
+                                 .per_sm = 1,
+                                 .shared = GEMM_RING + products_table(p)});
+        put_gemm(x, i, values);
+    }
+}
+
+/* ---- matrices as in the file */
+
+static void emit_plain(Experts *x, int i)
+{
+    Products *p = x->p;
+    const Part *part = &p->part[i];
+    emit_include(x->e, "plain.cuh");
+    emit_kernel(x->e, emit_format(x->e, "_r%d", i), 128, 4,
+                (CudaLaunch){.by = SYM_T,
+                             .from = 1,
+                             .to = INT64_MAX,
+                             .x = {part->columns, SYM_ONE, 1},
+                             .y = {x->slots, SYM_T, 1},
+                             .shared = 33 * 4});
+    emit_text(x->e,
+              "{\n    SHARED_BUFFER(shared);\n    stage_begin();\n"
+              "    const int pair = block_y(), n = block_x();\n"
+              "    const int expert = ((const i32 *)call.arg[%d])[pair];\n"
+              "    const u8 *x = %s + (i64)(pair / %lld) * %lld;\n"
+              "    float sum[%d];\n",
+              x->ids, p->from, (long long)x->divide, (long long)p->row_bytes,
+              part->n_products);
+    for (int k = 0; k < part->n_products; k++) {
+        BlockType t = products_type(p, part->product[k]);
+        emit_text(x->e,
+                  "    sum[%d] = plain_dot<Plain%s, %lld>(x, [&](int k) {\n"
+                  "        return file_value_%s(call.arg[%d] + ((i64)expert * %lld "
+                  "+ n) * %lld, k);\n    }, (float *)shared);\n",
+                  k, p->act, (long long)p->k, block_info[t].name,
+                  products_matrix(p, part->product[k]),
+                  (long long)part->columns, (long long)block_bytes(t, p->k));
+    }
+    emit_text(x->e, "    if (thread() == 0)\n        %s_p%d(call, pair, n, sum);\n"
+                    "}\n",
+              x->e->name, i);
+}
 
 void emit_experts_class(Emit *e)
 {
-    emit_fail(e, err_new(ERR_DEVICE, "no CUDA code for experts kernels"));
+    Products *p = products_new(e, KIND_EXPERTS);
+    const Node *any = emit_node(e, emit_find(e, KIND_EXPERTS));
+    const Type *ids = &emit_node(e, any->arg[2])->type;
+    Experts x = {.p = p,
+                 .e = e,
+                 .ids = emit_arg(e, emit_root(e, any->arg[2])),
+                 .slots = type_last(ids),
+                 .experts = emit_node(e, any->arg[1])->type.dim[2].k};
+    x.divide = x.slots / p->rows;
+    bool tiles = false;
+    products_include(p);
+    emit_ops(e);
+    for (int i = 0; i < p->n; i++) {
+        products_done(p, i);
+        tiles = tiles || p->part[i].tiles;
+    }
+    int64_t few = tiles ? few_tokens(&x) : 0;
+    if (few)
+        emit_include(e, "matvec.cuh");
+    for (int i = 0; few && i < p->n; i++)
+        if (p->part[i].tiles)
+            emit_few(&x, i, few);
+    if (tiles)
+        emit_many(&x, few + 1);
+    for (int i = 0; i < p->n; i++)
+        if (!p->part[i].tiles)
+            emit_plain(&x, i);
+    if (p->split)
+        products_members(p);
 }

@@ -24,38 +24,35 @@ static void find_types(const Plan *p, bool found[BT_COUNT])
     }
 }
 
-static void add_packer(CudaCode *c, BlockType t, Buf *text)
+static void add_packer(CudaCode *c, BlockType t)
 {
-    Buf symbol = {0};
+    Buf text = {0}, symbol = {0};
     const char *name = block_info[t].name;
     buf_printf(&symbol, "pack_%s", name);
-    buf_printf(text,
-               "#include \"%s\"\n"
+    buf_printf(&text,
+               "#include \"pack.cuh\"\n#include \"%s\"\n"
                "KERNEL(%s, 2, %d, 1) { pack_rows<Block_%s>(call); }\n",
                emit_pack_file(t), symbol.data, 32 * WARPS, name);
-    c->packer[c->n_packers++] =
-        (CudaPacker){.type = t,
-                     .unit = c->n_units,
-                     .symbol = arena_strndup(c->arena, symbol.data, symbol.n),
-                     .threads = 32 * WARPS,
-                     .tiles_per_block = WARPS};
+    const char *kept = arena_strndup(c->arena, symbol.data, symbol.n);
+    c->packer[c->n_packers++] = (CudaPacker){.type = t,
+                                             .unit = c->n_units,
+                                             .symbol = kept,
+                                             .threads = 32 * WARPS,
+                                             .tiles_per_block = WARPS};
+    c->unit[c->n_units++] =
+        (CudaSource){kept, arena_strndup(c->arena, text.data, text.n)};
+    buf_free(&text);
     buf_free(&symbol);
 }
 
 void emit_packers(const Plan *p, CudaCode *c)
 {
     bool found[BT_COUNT] = {false};
-    Buf text = {0};
     find_types(p, found);
     c->packer = ARENA_ARRAY(c->arena, CudaPacker, BT_COUNT);
-    buf_puts(&text, "#include \"pack.cuh\"\n");
     for (int t = 0; t < BT_COUNT; t++)
         if (found[t])
-            add_packer(c, (BlockType)t, &text);
-    if (c->n_packers)
-        c->unit[c->n_units++] = (CudaSource){
-            "pack", arena_strndup(c->arena, text.data, text.n)};
-    buf_free(&text);
+            add_packer(c, (BlockType)t);
 }
 
 void emit_tables(CudaCode *c) { (void)c; }

@@ -8,8 +8,8 @@
 /* The .cuh file that holds Block_TYPE and file_value_TYPE (block_files.def);
  * NULL: no kernel reads the type. */
 const char *emit_pack_file(BlockType t);
-/* Adds a unit and a CudaPacker for the types of the plan's weights in tiles;
- * c->unit has room. */
+/* Adds a unit and a CudaPacker for each type of the plan's weights in tiles;
+ * c->unit has room for BT_COUNT. */
 void emit_packers(const Plan *p, CudaCode *c);
 /* Adds the generated header codebooks.cuh; c->header has room for one more. */
 void emit_tables(CudaCode *c);

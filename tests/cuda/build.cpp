@@ -58,11 +58,13 @@ void hash_text(uint64_t &h, const char *text)
     while (*text++);
 }
 
-std::string cache_path(const char *source, const EmuHeader *header, int n)
+std::string cache_path(const char *source, const EmuHeader *header, int n,
+                       const char *options)
 {
     static const char *const own[] = {"/device.cuh", "/emulated.h", "/build_unit.sh"};
     uint64_t h = 0xcbf29ce484222325;
     hash_text(h, source);
+    hash_text(h, options);
     for (int i = 0; i < n; i++) {
         hash_text(h, header[i].name);
         hash_text(h, header[i].text);
@@ -122,13 +124,13 @@ char *emu_build(const char *source, const EmuHeader *header, int n_headers,
 }
 
 char *emu_build_once(const char *source, const EmuHeader *header, int n_headers,
-                     char **path)
+                     const char *options, char **path)
 {
-    std::string file = cache_path(source, header, n_headers);
+    std::string file = cache_path(source, header, n_headers, options);
     char *log = nullptr;
     mkdir(EMULATOR_CACHE, 0777);
     if (access(file.c_str(), R_OK))
-        log = emu_build(source, header, n_headers, "", file.c_str());
+        log = emu_build(source, header, n_headers, options, file.c_str());
     *path = log ? nullptr : copy(file);
     return log;
 }
@@ -142,7 +144,7 @@ EmuUnit *emu_compile(const char *source, const EmuHeader *header, int n_headers)
     for (const auto &t : texts)
         headers.push_back({t.first.c_str(), t.second.c_str()});
     char *path = nullptr;
-    char *log = emu_build_once(source, headers.data(), (int)headers.size(), &path);
+    char *log = emu_build_once(source, headers.data(), (int)headers.size(), "", &path);
     EmuUnit *unit = nullptr;
     if (log)
         emu_say(log);

@@ -37,7 +37,11 @@ typedef long long i64;
 typedef __SIZE_TYPE__ size_t;
 
 static EmuHost *emu_host;
-extern "C" EMU_EXPORT void emu_attach(EmuHost *host) { emu_host = host; }
+extern "C" {
+EMU_EXPORT void emu_attach(EmuHost *host) { emu_host = host; }
+EMU_EXPORT extern const int emu_unit_arch;
+const int emu_unit_arch = __CUDA_ARCH__;
+}
 
 // ---- what CUDA has without headers
 #define EMU_VECTOR(T, name, align2, align4)                                    \
@@ -126,7 +130,7 @@ DEVICE float shuffle_xor(float x, int mask)
 {
     return shuffle(x, lane() ^ mask);
 }
-DEVICE u32 ballot(bool p)
+DEVICE u32 warp_ballot(bool p)
 {
     const u32 *word = emu_host->meet(EMU_BALLOT, p);
     u32 r = 0;

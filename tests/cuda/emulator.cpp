@@ -79,7 +79,21 @@ void emu_close(EmuUnit *unit)
     delete unit;
 }
 
-int emu_has(const EmuUnit *unit, const char *symbol) { return find(unit, symbol) != nullptr; }
+int emu_kernel(const EmuUnit *unit, const char *symbol, int *threads, int *call_bytes)
+{
+    const EmuKernel *k = find(unit, symbol);
+    if (!k)
+        return 0;
+    *threads = (int)k->threads;
+    *call_bytes = (int)k->call_bytes;
+    return 1;
+}
+
+int emu_arch(const EmuUnit *unit)
+{
+    auto arch = (const int *)dlsym(unit->library, "emu_unit_arch");
+    return arch ? *arch / 10 : 0;
+}
 
 const char *emu_launch(EmuUnit *unit, const char *symbol, int64_t grid_x,
                        int64_t grid_y, int threads, int64_t shared,

@@ -31,7 +31,7 @@ char *emu_build(const char *source, const EmuHeader *header, int n_headers,
  * build folder (emulated/).  *path: the shared object, not to be written, to be
  * freed by the caller. */
 char *emu_build_once(const char *source, const EmuHeader *header, int n_headers,
-                     char **path);
+                     const char *options, char **path);
 
 /* Opens what emu_build_once makes.  n_headers 0: all of gen/cuda of the tree.
  * NULL: see emu_error(). */
@@ -41,8 +41,11 @@ EmuUnit *emu_compile(const char *source, const EmuHeader *header, int n_headers)
 EmuUnit *emu_open(const char *path);
 void emu_close(EmuUnit *unit);
 
-/* Does the unit have the kernel? */
-int emu_has(const EmuUnit *unit, const char *symbol);
+/* Does the unit have the kernel?  Then most threads of a block, bytes of Call. */
+int emu_kernel(const EmuUnit *unit, const char *symbol, int *threads, int *call_bytes);
+
+/* The architecture the unit was compiled for, 90 for sm_90. */
+int emu_arch(const EmuUnit *unit);
 
 /* Runs a kernel: grid_x * grid_y blocks of `threads`, `shared` bytes of dynamic
  * shared memory each (filled with NaN); `call` is the struct Call<N>.  seed 0:

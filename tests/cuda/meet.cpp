@@ -8,7 +8,7 @@ namespace emu {
 const char *meeting_name(EmuMeeting what)
 {
     static const char *const NAME[EMU_MEETINGS] = {
-        "sync_warp", "shuffle", "ballot", "warp_max_u32", "warp_sum_i32",
+        "sync_warp", "shuffle", "warp_ballot", "warp_max_u32", "warp_sum_i32",
         "mma_f16", "mma_tf32", "load_matrices", "load_matrices_transposed"};
     return NAME[what];
 }

@@ -292,12 +292,22 @@ static void check_packer(EmuUnit *u, const CudaPacker *p,
     Call2 call = {.arg = {file, tiles},
                   .tokens = ROW_TILES,
                   .outputs = ACROSS * f->wide};
-    const char *e = emu_launch(u, p->symbol, 3, 1, p->threads, 0, &call,
+    int per = p->tiles_per_block, blocks = (ROW_TILES * ACROSS + per - 1) / per;
+    const char *e = emu_launch(u, p->symbol, blocks, 1, p->threads, 0, &call,
                                sizeof call, random_bits(r));
     cr_assert(!e, "%s", e);
     expect_tiles(f, file, row_bytes, ROW_TILES, ACROSS, tiles);
     free(file);
     free(tiles);
+}
+
+static const TileFunctions *functions_of(BlockType t, int k)
+{
+    for (int i = 0; i < n_table; i++)
+        if (!strcmp(table[i].type, block_info[t].name) && k-- == 0)
+            return &table[i];
+    cr_assert_fail("%s has no functions", block_info[t].name);
+    return NULL;
 }
 
 Test(tiles, matrices_are_packed, .init = open_table)
@@ -307,14 +317,16 @@ Test(tiles, matrices_are_packed, .init = open_table)
     EmuHeader *h = calloc((size_t)c->n_headers, sizeof *h);
     for (int i = 0; i < c->n_headers; i++)
         h[i] = (EmuHeader){c->header[i].name, c->header[i].source};
-    EmuUnit *u = emu_compile(c->unit[c->packer[0].unit].source, h, c->n_headers);
-    cr_assert(u, "%s", emu_error());
     cr_expect(3 * c->n_packers == n_table);
-    for (int i = 0; i < n_table; i++)
-        for (int k = 0; k < c->n_packers && table[i].wide; k++)
-            if (!strcmp(table[i].type, block_info[c->packer[k].type].name))
-                check_packer(u, &c->packer[k], &table[i], &r);
-    emu_close(u);
+    for (int i = 0; i < c->n_packers; i++) {
+        const CudaPacker *p = &c->packer[i];
+        EmuUnit *u = emu_compile(c->unit[p->unit].source, h, c->n_headers);
+        cr_assert(u, "%s", emu_error());
+        for (int k = 0; k < 3; k++)
+            if (functions_of(p->type, k)->wide)
+                check_packer(u, p, functions_of(p->type, k), &r);
+        emu_close(u);
+    }
     free(h);
     cuda_code_free(c);
 }

@@ -9,7 +9,7 @@ KERNEL(lanes, 2, 32, 1)
     u32 *out = (u32 *)call.arg[1] + lane();
     out[0] = shuffle_xor(x, 5);
     out[32] = shuffle(x, (lane() * 7 + 3) & 31);
-    out[64] = ballot(x & 1);
+    out[64] = warp_ballot(x & 1);
     out[96] = warp_max_u32(x);
     out[128] = (u32)warp_sum_i32((i32)x);
     out[160] = float_bits(shuffle_xor(bits_float(x), 16));
@@ -168,7 +168,7 @@ KERNEL(other_meeting, 2, 32, 1)
     if (lane() < 7)
         sync_warp();
     else
-        ballot(true);
+        warp_ballot(true);
 }
 KERNEL(lane_missing, 2, 32, 1)
 {

@@ -1,0 +1,300 @@
+#include "gen/cuda/emit_product.h"
+
+#include <string.h>
+
+/* Types whose weights are looked up in a codebook. */
+static bool block_has_table(BlockType t)
+{
+    return strncmp(block_info[t].name, "iq", 2) == 0;
+}
+
+static bool is_product(const Products *p, Ref r)
+{
+    return op_info(emit_node(p->e, r)->op)->kind == p->kind;
+}
+
+static const Node *matrix_of(const Products *p, Ref product)
+{
+    return emit_node(p->e, emit_node(p->e, product)->arg[1]);
+}
+
+BlockType products_type(const Products *p, Ref product)
+{
+    return matrix_of(p, product)->type.dtype;
+}
+
+int products_matrix(const Products *p, Ref product)
+{
+    return emit_arg(p->e, emit_node(p->e, product)->arg[1]);
+}
+
+int products_width(const Products *p)
+{
+    return p->k % 512 == 0 ? 4 : p->k % 256 == 0 ? 2 : 1;
+}
+
+const char *products_block(Products *p, Ref product)
+{
+    return emit_format(p->e, "Block_%s<%d>",
+                       block_info[products_type(p, product)].name,
+                       products_width(p));
+}
+
+/* ---- which products meet */
+
+static int find(int *parent, int i)
+{
+    while (parent[i] != i)
+        i = parent[i] = parent[parent[i]];
+    return i;
+}
+
+/* Every node's set: products and the EW nodes that read them, in any way. */
+static void join_readers(const Products *p, int *set)
+{
+    const Graph *g = p->e->g;
+    for (Ref i = g->n_params; i < g->n_nodes; i++) {
+        const Node *n = &g->node[i];
+        for (int k = 0; k < n->n_args && op_info(n->op)->kind == KIND_EW; k++) {
+            Ref root = emit_root(p->e, n->arg[k]);
+            if (root >= g->n_params && g->node[root].op != OP_const)
+                set[find(set, (int)root)] = find(set, (int)i);
+        }
+    }
+}
+
+static bool all_in_tiles(const Products *p, const Part *part)
+{
+    bool same = part->n_products <= 2;
+    for (int i = 0; i < part->n_products; i++)
+        same = same &&
+               matrix_of(p, part->product[i])->type.packing == PACK_TILE &&
+               products_type(p, part->product[i]) ==
+                   products_type(p, part->product[0]);
+    return same;
+}
+
+static bool none_in_tiles(const Products *p, const Part *part)
+{
+    for (int i = 0; i < part->n_products; i++)
+        if (matrix_of(p, part->product[i])->type.packing == PACK_TILE)
+            return false;
+    return true;
+}
+
+static void add_part(Products *p, int *set, Ref first)
+{
+    const Graph *g = p->e->g;
+    Part *part = &p->part[p->n++];
+    part->product = ARENA_ARRAY(p->e->arena, Ref, g->n_nodes);
+    part->member = ARENA_ARRAY(p->e->arena, bool, g->n_nodes);
+    part->columns = type_last(&g->node[first].type);
+    for (Ref i = g->n_params; i < g->n_nodes; i++) {
+        if (find(set, (int)i) != find(set, (int)first))
+            continue;
+        if (is_product(p, i))
+            part->product[part->n_products++] = i;
+        else
+            part->member[i] = op_info(g->node[i].op)->kind == KIND_EW;
+    }
+    part->tiles = all_in_tiles(p, part);
+    p->split = p->split || (!part->tiles && !none_in_tiles(p, part));
+}
+
+/* Each product alone, what follows in a launch of its own. */
+static void split_parts(Products *p)
+{
+    Emit *e = p->e;
+    int n = 0;
+    for (Ref i = 0; i < e->g->n_nodes; i++)
+        n += is_product(p, i);
+    p->part = ARENA_ARRAY(e->arena, Part, n);
+    p->raw = ARENA_ARRAY(e->arena, const char *, e->g->n_nodes);
+    p->n = 0;
+    for (Ref i = 0; i < e->g->n_nodes; i++) {
+        if (!is_product(p, i))
+            continue;
+        Part *part = &p->part[p->n++];
+        *part = (Part){.n_products = 1,
+                       .product = ARENA_NEW(e->arena, Ref),
+                       .member = ARENA_ARRAY(e->arena, bool, e->g->n_nodes),
+                       .columns = type_last(&emit_node(e, i)->type)};
+        part->product[0] = i;
+        part->tiles = all_in_tiles(p, part);
+        p->raw[i] = emit_scratch(
+            e, emit_row_size(&emit_node(e, i)->type) * 4, p->lead);
+    }
+}
+
+static void find_parts(Products *p)
+{
+    const Graph *g = p->e->g;
+    int *set = ARENA_ARRAY(p->e->arena, int, g->n_nodes);
+    bool *done = ARENA_ARRAY(p->e->arena, bool, g->n_nodes);
+    for (Ref i = 0; i < g->n_nodes; i++)
+        set[i] = (int)i;
+    join_readers(p, set);
+    p->part = ARENA_ARRAY(p->e->arena, Part, g->n_nodes);
+    for (Ref i = 0; i < g->n_nodes; i++)
+        if (is_product(p, i) && !done[find(set, (int)i)]) {
+            done[find(set, (int)i)] = true;
+            add_part(p, set, i);
+        }
+    if (p->split)
+        split_parts(p);
+}
+
+/* ---- the values */
+
+static void find_values(Products *p, Ref product)
+{
+    Emit *e = p->e;
+    Ref x = emit_node(e, product)->arg[0];
+    const Type *t = &emit_node(e, x)->type;
+    p->left = emit_root(e, x);
+    const Type *root = &emit_node(e, p->left)->type;
+    const BlockInfo *b = &block_info[root->dtype];
+    p->k = type_last(t);
+    p->lead = emit_lead(t);
+    p->rows = emit_row_size(t) / p->k;
+    int64_t whole = emit_row_size(root) / p->rows;
+    p->row_bytes = whole / b->elems * b->bytes;
+    p->from = emit_format(e, "(call.arg[%d] + %s / %d * %d)",
+                          emit_arg(e, p->left), emit_view_index(e, x, "0"),
+                          b->elems, b->bytes);
+    bool q8 = root->dtype == BT_q8a, q16 = root->dtype == BT_q16a;
+    p->act = q8 ? "Q8" : q16 ? "Q16" : "F32";
+    p->act_shared = q8 ? 40 : 128;
+    if (!q8 && !q16 && root->dtype != BT_f32)
+        emit_fail(e, err_new(ERR_DEVICE, "products with values in %s",
+                             block_info[root->dtype].name));
+}
+
+Products *products_new(Emit *e, OpKind kind)
+{
+    Products *p = ARENA_NEW(e->arena, Products);
+    p->e = e;
+    p->kind = kind;
+    find_values(p, emit_find(e, kind));
+    find_parts(p);
+    return p;
+}
+
+void products_include(Products *p)
+{
+    static const char *const file[BT_COUNT] = {
+#define BLOCK_FILE(type, file) [BT_##type] = #file ".cuh",
+#include "gen/cuda/block_files.def"
+#undef BLOCK_FILE
+    };
+    for (int i = 0; i < p->n; i++)
+        for (int k = 0; k < p->part[i].n_products; k++) {
+            BlockType t = products_type(p, p->part[i].product[k]);
+            if (file[t])
+                emit_include(p->e, file[t]);
+            else
+                emit_fail(p->e, err_new(ERR_DEVICE, "no CUDA decoder of %s",
+                                        block_info[t].name));
+        }
+}
+
+int64_t products_table(const Products *p)
+{
+    enum { MOST = 24 << 10 }; /* Block_*::TABLE_BYTES, in the .cuh files */
+    for (int i = 0; i < p->n; i++)
+        for (int k = 0; k < p->part[i].n_products; k++) {
+            BlockType t = products_type(p, p->part[i].product[k]);
+            if (p->part[i].tiles && block_has_table(t))
+                return MOST;
+        }
+    return 0;
+}
+
+/* ---- what becomes of sums */
+
+/* Rows of products in a step of the leading axis. */
+static int64_t made_rows(const Products *p)
+{
+    const Type *t = &emit_node(p->e, p->part[0].product[0])->type;
+    return emit_row_size(t) / type_last(t);
+}
+
+/* t and i of element n of row `row`: which step of the leading axis, and where
+ * in it. */
+static void put_place(Products *p, int64_t columns)
+{
+    long long rows = made_rows(p);
+    if (rows == 1)
+        emit_text(p->e, "    const i64 t = row;\n    const int i = n;\n");
+    else
+        emit_text(p->e, "    const i64 t = row / %lld;\n"
+                        "    const int i = (int)(row %% %lld) * %lld + n;\n",
+                  rows, rows, (long long)columns);
+}
+
+void products_done(Products *p, int i)
+{
+    Emit *e = p->e;
+    const Part *part = &p->part[i];
+    const char **given = ARENA_ARRAY(e->arena, const char *, e->g->n_nodes);
+    emit_text(e, "\nDEVICE void %s_p%d(const Call<%d> &call, i64 row, int n, "
+                 "const float *sum)\n{\n",
+              e->name, i, e->n_args);
+    if (!p->split)
+        put_place(p, part->columns);
+    for (int k = 0; k < part->n_products; k++)
+        given[part->product[k]] = emit_format(e, "sum[%d]", k);
+    if (p->split)
+        emit_text(e, "    ((float *)%s)[row * %lld + n] = sum[0];\n",
+                  p->raw[part->product[0]], (long long)part->columns);
+    else
+        emit_elements(e, &(Element){part->member, given, "t", "i"});
+    emit_text(e, "}\n");
+}
+
+static void members_of_columns(Products *p, int64_t columns)
+{
+    Emit *e = p->e;
+    bool *member = ARENA_ARRAY(e->arena, bool, e->g->n_nodes);
+    const char **given = ARENA_ARRAY(e->arena, const char *, e->g->n_nodes);
+    for (Ref i = e->g->n_params; i < e->g->n_nodes; i++) {
+        const Node *n = emit_node(e, i);
+        if (type_last(&n->type) != columns)
+            continue;
+        member[i] = op_info(n->op)->kind == KIND_EW;
+        if (p->raw[i])
+            given[i] = emit_format(e, "((const float *)%s)[row * %lld + n]",
+                                   p->raw[i], (long long)columns);
+    }
+    emit_text(e, "    for (i64 at = (i64)block_x() * 256 + thread(); at < rows * "
+                 "%lld; at += (i64)blocks_x() * 256) {\n"
+                 "    const i64 row = at / %lld;\n"
+                 "    const int n = (int)(at %% %lld);\n",
+              (long long)columns, (long long)columns, (long long)columns);
+    put_place(p, columns);
+    emit_elements(e, &(Element){member, given, "t", "i"});
+    emit_text(e, "    }\n");
+}
+
+void products_members(Products *p)
+{
+    Emit *e = p->e;
+    int64_t widest = 1;
+    for (int i = 0; i < p->n; i++)
+        widest = p->part[i].columns > widest ? p->part[i].columns : widest;
+    int64_t rows = made_rows(p);
+    emit_kernel(e, "_e", 256, 1,
+                (CudaLaunch){.by = p->lead, .from = 1, .to = INT64_MAX,
+                             .x = {widest * rows, p->lead, 1024},
+                             .y = {1, SYM_ONE, 1}});
+    emit_text(e, "{\n    stage_begin();\n    const i64 rows = (i64)%s * %lld;\n",
+              emit_count(p->lead), (long long)rows);
+    for (int i = 0; i < p->n; i++) {
+        bool seen = false;
+        for (int k = 0; k < i; k++)
+            seen = seen || p->part[k].columns == p->part[i].columns;
+        if (!seen)
+            members_of_columns(p, p->part[i].columns);
+    }
+    emit_text(e, "}\n");
+}

@@ -1,0 +1,69 @@
+/* emit_product.h - what the kernels of matrix products have in common: which
+ * products stand together, which tile functions they take. */
+#ifndef GEN_CUDA_EMIT_PRODUCT_H
+#define GEN_CUDA_EMIT_PRODUCT_H
+
+#include "gen/cuda/emit.h"
+
+/* Products whose values meet in elementwise nodes: they have the same columns
+ * and are computed by the same block. */
+typedef struct {
+    int n_products;
+    Ref *product;   /* in order */
+    bool *member;   /* by node: EW nodes computed with them */
+    int64_t columns;
+    bool tiles;     /* all in tiles of one type, at most two: else as in file */
+} Part;
+
+typedef struct {
+    Emit *e;
+    OpKind kind;
+    Ref left;       /* the values: an argument of the kernel behind views */
+    int64_t k;      /* values of a row */
+    int64_t rows;   /* rows of values in a step of the leading axis */
+    Sym lead;
+    const char *from;   /* address of the first row, as text */
+    int64_t row_bytes;  /* from a row to the next */
+    const char *act;    /* "F32", "Q8", "Q16" */
+    int act_shared;     /* bytes of 32 values in shared memory (matvec.cuh) */
+    int n;
+    Part *part;
+    bool split; /* a part's products go to scratch, their members to a launch of
+                   their own */
+    const char **raw; /* by node, if split: where products lie in scratch */
+} Products;
+
+Products *products_new(Emit *e, OpKind kind);
+/* "Block_q5_k<4>" of a product's matrix; its J (tile.cuh). */
+const char *products_block(Products *p, Ref product);
+int products_width(const Products *p);
+BlockType products_type(const Products *p, Ref product);
+/* Argument number of a product's matrix. */
+int products_matrix(const Products *p, Ref product);
+/* #includes the decoders of all matrices. */
+void products_include(Products *p);
+/* DEVICE void kN_pI(call, row, n, sums): what is done with the sums of part i
+ * at column n of row `row`. */
+void products_done(Products *p, int i);
+/* Bytes of shared memory for the lookup tables of the matrices' types. */
+int64_t products_table(const Products *p);
+/* If split: the launch that computes the members. */
+void products_members(Products *p);
+
+/* ---- emit_matmul.c, for experts too */
+
+/* Warps along k for so many tiles: they divide them. */
+int product_warps(int64_t tiles);
+/* Shared memory of the launches for few rows: `rows` rows of values, then the
+ * parts of sums of `cols` columns; offsets of these and of the table. */
+int64_t product_room_at(const Products *p, int64_t rows);
+int64_t product_table_at(const Products *p, int64_t rows, int cols);
+/* The launch that brings the values to f16 at `to`, in two parts if split. */
+void product_values(Products *p, bool split, const char *suffix, int64_t from,
+                    const char *to);
+/* Matrix of floats times floats: values and weights in two parts. */
+bool product_is_split(const Products *p, const Part *part);
+/* The statement that multiplies what w0, w1 and place say. */
+void product_gemm(Products *p, const Part *part);
+
+#endif

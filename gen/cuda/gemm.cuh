@@ -1,0 +1,226 @@
+// gemm.cuh - products of tiled matrices with many rows of values, on the matrix
+// units, in f16 with f32 sums.
+//
+// Weights are the left side: a warp decodes its two tiles of 16 matrix rows in
+// registers, where the lane that owns weights of a tile is the one whose operand
+// they are (tile.cuh).  Values are the right side, in f16, divided by
+// GEMM_SCALE; a launch of its own brings them to scratch in the order in which
+// lanes read them:
+//   within 128 values, those of block c, step s (weights 4s .. 4s+3) at
+//   (s / 2) * 32 + c * 8 + s % 2 * 4
+// so that lane (g, c) reads what it needs for two steps of token g with one
+// 16-byte load.  A block multiplies GEMM_ROWS matrix rows with GEMM_COLS tokens,
+// 4 x 2 warps; values come through a ring of slabs of 128 k.
+#pragma once
+#include "common.cuh"
+#include "tile.cuh"
+
+CONSTANT int GEMM_THREADS = 256;
+CONSTANT int GEMM_COLS = 128;
+CONSTANT int GEMM_STAGES = 3;
+CONSTANT int GEMM_SLAB = GEMM_COLS * 256; // bytes of 128 k of all tokens
+CONSTANT int GEMM_SHARED = GEMM_STAGES * GEMM_SLAB;
+// Largest f16 is 65504: values up to 16 times that survive.
+CONSTANT float GEMM_SCALE = 16;
+
+// ---- values to f16
+
+// Where value k of a row lies.
+DEVICE int gemm_place(int k)
+{
+    int c = k / 32 % 4, s = k % 32 / 4;
+    return (k & ~127) + s / 2 * 32 + c * 8 + s % 2 * 4 + k % 4;
+}
+
+// Rows of K values; X::at as in plain.cuh.  SPLIT: rows of 2 K, what f16 does
+// not hold of a value behind it.
+template <class X, int K, bool SPLIT>
+DEVICE void gemm_values(u8 *to, const u8 *from, i64 row_bytes, i64 rows)
+{
+    const i64 n = rows * (K / 4);
+    for (i64 i = (i64)block_x() * GEMM_THREADS + thread(); i < n;
+         i += (i64)blocks_x() * GEMM_THREADS) {
+        const i64 row = i / (K / 4);
+        const int k = (int)(i % (K / 4)) * 4;
+        float v[4];
+        UNROLL for (int j = 0; j < 4; j++)
+            v[j] = X::at(from + row * row_bytes, k + j) * (1 / GEMM_SCALE);
+        u16 *out = (u16 *)to + row * (SPLIT ? 2 * K : K) + gemm_place(k);
+        uint2 h = make_uint2(float2_half2(v[0], v[1]), float2_half2(v[2], v[3]));
+        *(uint2 *)out = h;
+        if (SPLIT) {
+            float r[4] = {v[0] - half_float((u16)h.x), v[1] - half_float((u16)(h.x >> 16)),
+                          v[2] - half_float((u16)h.y), v[3] - half_float((u16)(h.y >> 16))};
+            *(uint2 *)(out + K) =
+                make_uint2(float2_half2(r[0], r[1]), float2_half2(r[2], r[3]));
+        }
+    }
+}
+
+// ---- the product
+
+// What a block works on: `count` tokens, at most GEMM_COLS.  This thread brings
+// 16 bytes of each slab of every 16th of them, from row[i] on.
+CONSTANT int GEMM_FETCHES = GEMM_COLS * 16 / GEMM_THREADS;
+struct GemmPlace {
+    const u8 *values; // rows of f16
+    int count;
+    u32 row[GEMM_FETCHES];
+};
+
+// Tokens first .. first + count - 1; row_of(token): its row of values.
+template <class Row>
+DEVICE GemmPlace gemm_place_tokens(const u8 *values, int first, int count,
+                                   const Row &row_of)
+{
+    GemmPlace p;
+    p.values = values;
+    p.count = count;
+    UNROLL for (int i = 0; i < GEMM_FETCHES; i++) {
+        int token = i * (GEMM_THREADS / 16) + thread() / 16;
+        p.row[i] = (u32)row_of(first + (token < count ? token : 0));
+    }
+    return p;
+}
+
+// Slab n (128 k) of the tokens to ring place n % STAGES; rows are WIDTH values
+// apart.  Chunk q of 16 bytes of a token lies at q ^ 4 in every second one: no two
+// lanes meet in a bank.
+template <int WIDTH>
+DEVICE void gemm_fetch(u8 *shared, const GemmPlace &p, int slab)
+{
+    u8 *to = shared + slab % GEMM_STAGES * GEMM_SLAB;
+    UNROLL for (int i = 0; i < GEMM_FETCHES; i++) {
+        int token = i * (GEMM_THREADS / 16) + thread() / 16, q = thread() % 16;
+        if (i * (GEMM_THREADS / 16) < p.count)
+            copy16_async(to + token * 256 + (q ^ (token & 1) * 4) * 16,
+                         p.values + ((i64)p.row[i] * WIDTH + slab * 128) * 2 + q * 16,
+                         token < p.count ? 16 : 0);
+    }
+}
+
+// The right operands of steps s and s + 1 of 8 tokens.
+DEVICE uint4 gemm_right(const u8 *slab, int tokens, int s)
+{
+    int token = tokens + lane() / 4;
+    int q = s / 2 * 4 + (lane() & 3);
+    return *(const uint4 *)(slab + token * 256 + (q ^ (token & 1) * 4) * 16);
+}
+
+// Eight groups of 8 tokens of a warp; two tiles.
+CONSTANT int GEMM_GROUPS = 8;
+typedef float GemmSums[2][GEMM_GROUPS][4];
+
+// Steps s and s + 1 of block j: B0, B1 are the types of the two tiles.
+template <class B0, class B1>
+DEVICE void gemm_steps(GemmSums &sum, const typename B0::Raw &r0,
+                       const typename B1::Raw &r1, int j, int s,
+                       const u8 *slab, int count, const u8 *table0,
+                       const u8 *table1)
+{
+    u32 a[2][2][4]; // step, tile
+    UNROLL for (int i = 0; i < 2; i++)
+        UNROLL for (int h = 0; h < 2; h++) {
+            u32 w[2];
+            B0::halves(r0, h, j, s + i, w, table0);
+            a[i][0][h] = w[0];
+            a[i][0][2 + h] = w[1];
+            B1::halves(r1, h, j, s + i, w, table1);
+            a[i][1][h] = w[0];
+            a[i][1][2 + h] = w[1];
+        }
+    UNROLL for (int n = 0; n < GEMM_GROUPS; n++) {
+        int tokens = (2 * n + (warp() & 1)) * 8;
+        if (tokens < count) {
+            uint4 x = gemm_right(slab, tokens, s);
+            const u32 b0[2] = {x.x, x.y}, b1[2] = {x.z, x.w};
+            UNROLL for (int m = 0; m < 2; m++) {
+                mma_f16(sum[m][n], a[0][m], b0);
+                mma_f16(sum[m][n], a[1][m], b1);
+            }
+        }
+    }
+}
+
+// Tiles at w0 and w1 (first along k) with the tokens of p.  All warps of the
+// block come here; a warp with no tiles (w0 NULL) only helps to fetch.
+// K: along k; WIDTH: values of a row.
+template <class B0, class B1, int J, int K, int WIDTH>
+DEVICE void gemm_block(GemmSums &sum, u8 *shared, const GemmPlace &p,
+                       const u8 *w0, const u8 *w1, const u8 *table0,
+                       const u8 *table1)
+{
+    constexpr int SLABS = K / 128;
+    UNROLL for (int i = 0; i < GEMM_STAGES - 1; i++) {
+        if (i < SLABS)
+            gemm_fetch<WIDTH>(shared, p, i);
+        copy_commit();
+    }
+    NO_UNROLL for (int tile = 0; tile < SLABS / J; tile++) {
+        typename B0::Raw r0;
+        typename B1::Raw r1;
+        if (w0) {
+            B0::load(r0, w0 + (i64)tile * B0::BYTES, lane());
+            B1::load(r1, w1 + (i64)tile * B1::BYTES, lane());
+        }
+        UNROLL for (int j = 0; j < J; j++) {
+            int slab = tile * J + j;
+            copy_wait<GEMM_STAGES - 2>();
+            sync_threads(0, GEMM_THREADS);
+            if (slab + GEMM_STAGES - 1 < SLABS)
+                gemm_fetch<WIDTH>(shared, p, slab + GEMM_STAGES - 1);
+            copy_commit();
+            if (w0)
+                UNROLL for (int s = 0; s < 8; s += 2)
+                    gemm_steps<B0, B1>(sum, r0, r1, j, s,
+                                       shared + slab % GEMM_STAGES * GEMM_SLAB,
+                                       p.count, table0, table1);
+        }
+    }
+    sync_threads(0, GEMM_THREADS); // before the ring is filled again
+}
+
+// done(token of the block, row of the two tiles' 16, sum of tile 0, of tile 1)
+template <class Done>
+DEVICE void gemm_results(const GemmSums &sum, int count, const Done &done)
+{
+    UNROLL for (int n = 0; n < GEMM_GROUPS; n++)
+        UNROLL for (int i = 0; i < 4; i++) {
+            int token = (2 * n + (warp() & 1)) * 8 + (lane() & 3) * 2 + i % 2;
+            if (token < count)
+                done(token, lane() / 4 + i / 2 * 8, sum[0][n][i] * GEMM_SCALE,
+                     sum[1][n][i] * GEMM_SCALE);
+        }
+}
+
+// ---- matrices of floats: in two parts each, weights and values, so that what
+// f16 loses of either is less than 2^-20
+
+template <class B, bool HIGH> struct FloatPart : B {
+    DEVICE void halves(const typename B::Raw &r, int h, int j, int s,
+                       u32 (&w)[2], const u8 *table)
+    {
+        float v[4];
+        B::floats(r, h, j, s, v, table);
+        UNROLL for (int i = 0; i < 2; i++) {
+            u32 high = float2_half2(v[2 * i], v[2 * i + 1]);
+            w[i] = HIGH ? high
+                        : float2_half2(v[2 * i] - half_float((u16)high),
+                                       v[2 * i + 1] - half_float((u16)(high >> 16)));
+        }
+    }
+};
+
+template <class B0, class B1, int J, int K>
+DEVICE void gemm_block_floats(GemmSums &sum, u8 *shared, const GemmPlace &p,
+                              const u8 *w0, const u8 *w1)
+{
+    typedef FloatPart<B0, true> H0;
+    typedef FloatPart<B1, true> H1;
+    GemmPlace low = p;
+    low.values += K * 2;
+    gemm_block<FloatPart<B0, false>, FloatPart<B1, false>, J, K, 2 * K>(
+        sum, shared, p, w0, w1, 0, 0);
+    gemm_block<H0, H1, J, K, 2 * K>(sum, shared, low, w0, w1, 0, 0);
+    gemm_block<H0, H1, J, K, 2 * K>(sum, shared, p, w0, w1, 0, 0);
+}

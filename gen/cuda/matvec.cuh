@@ -1,0 +1,291 @@
+// matvec.cuh - products of tiled matrices with one to a few rows of values.
+//
+// A block of 8 warps takes SLOTS tiles of 16 matrix rows at once; WK warps share
+// the tiles along k of one of them, each with its part of the sum, which meet
+// in shared memory.  The values lie in shared memory for all of the launch: a
+// lane reads those of its own four column blocks, which cost little beside the
+// weights.  While a tile is multiplied the next one is on its way in registers.
+#pragma once
+#include "common.cuh"
+#include "tile.cuh"
+
+CONSTANT int VEC_THREADS = 256;
+CONSTANT int VEC_WARPS = VEC_THREADS / 32;
+
+// Values as kernels hand them over: of blocks of 32.
+struct ActF32 {
+    CONSTANT int BYTES = 128;  // of 32 values in memory
+    CONSTANT int SHARED = 128; // .. in shared memory
+};
+struct ActQ8 {
+    CONSTANT int BYTES = 36;
+    CONSTANT int SHARED = 40; // 32 codes, then (all blocks' codes first) d, d sum
+};
+struct ActQ16 {
+    CONSTANT int BYTES = 68;
+    CONSTANT int SHARED = 128; // as f32
+};
+
+// Swaps the middle bytes: the order 0, 2, 1, 3 of codes in tiles.
+DEVICE u32 swap_middle(u32 x) { return permute(x, 0, 0x3120); }
+
+// Brings block b of `blocks` to shared memory.
+template <class A> struct Stage;
+template <> struct Stage<ActQ8> {
+    DEVICE void block(u8 *to, const u8 *from, int b, int blocks)
+    {
+        const u32 *x = (const u32 *)(from + (i64)b * 36);
+        uint4 *codes = (uint4 *)(to + b * 32);
+        u32 w[8];
+        i32 sum = 0;
+        UNROLL for (int i = 0; i < 8; i++)
+        {
+            w[i] = x[i];
+            sum = dot4(w[i], 0x01010101u, sum);
+            w[i] = swap_middle(w[i]);
+        }
+        float d = bits_float(x[8]);
+        codes[0] = make_uint4(w[0], w[1], w[2], w[3]);
+        codes[1] = make_uint4(w[4], w[5], w[6], w[7]);
+        ((float2 *)(to + blocks * 32))[b] = make_float2(d, d * (float)sum);
+    }
+};
+template <> struct Stage<ActF32> {
+    DEVICE void block(u8 *to, const u8 *from, int b, int)
+    {
+        UNROLL for (int i = 0; i < 8; i++)
+            ((float4 *)to)[b * 8 + i] = ((const float4 *)from)[b * 8 + i];
+    }
+};
+template <> struct Stage<ActQ16> {
+    DEVICE void block(u8 *to, const u8 *from, int b, int)
+    {
+        const u32 *x = (const u32 *)(from + (i64)b * 68);
+        float d = bits_float(x[16]);
+        UNROLL for (int i = 0; i < 16; i++)
+        {
+            u32 two = x[i];
+            ((float2 *)to)[b * 16 + i] =
+                make_float2((float)(i16)two * d, (float)(i16)(two >> 16) * d);
+        }
+    }
+};
+
+// `rows` rows of `blocks` blocks, `stride` bytes apart, to shared memory, dense.
+template <class A>
+DEVICE void stage_values(u8 *to, const u8 *from, i64 stride, int rows,
+                         int blocks)
+{
+    for (int i = thread(); i < rows * blocks; i += VEC_THREADS)
+        Stage<A>::block(to + i / blocks * blocks * A::SHARED,
+                        from + i / blocks * stride, i % blocks, blocks);
+}
+
+// ---- what a lane adds: a tile's rows g and g + 8 with the values from block
+// `first` on, of `blocks` in a row
+
+template <class A> struct Dot;
+template <> struct Dot<ActQ8> {
+    template <class B, int J>
+    DEVICE void add(float (&sum)[2], const typename B::Raw &r,
+                           const u8 *x, int first, int blocks, const u8 *table)
+    {
+        UNROLL for (int j = 0; j < J; j++)
+        {
+            int b = first + 4 * j + (lane() & 3);
+            uint4 lo = ((const uint4 *)x)[2 * b], hi = ((const uint4 *)x)[2 * b + 1];
+            float2 d = ((const float2 *)(x + blocks * 32))[b];
+            const u32 a[8] = {lo.x, lo.y, lo.z, lo.w, hi.x, hi.y, hi.z, hi.w};
+            sum[0] += B::dot8(r, 0, j, a, d.x, d.y, table);
+            sum[1] += B::dot8(r, 1, j, a, d.x, d.y, table);
+        }
+    }
+};
+struct DotFloats {
+    template <class B, int J>
+    DEVICE void add(float (&sum)[2], const typename B::Raw &r,
+                           const u8 *x, int first, int, const u8 *table)
+    {
+        UNROLL for (int j = 0; j < J; j++)
+        {
+            const float4 *a = (const float4 *)x +
+                              8 * (first + 4 * j + (lane() & 3));
+            UNROLL for (int s = 0; s < 8; s++)
+            {
+                float4 v = a[s];
+                UNROLL for (int h = 0; h < 2; h++)
+                {
+                    float w[4];
+                    B::floats(r, h, j, s, w, table);
+                    sum[h] += w[0] * v.x + w[1] * v.y + (w[2] * v.z + w[3] * v.w);
+                }
+            }
+        }
+    }
+};
+template <> struct Dot<ActF32> : DotFloats {};
+template <> struct Dot<ActQ16> : DotFloats {};
+
+// ---- a group of products that share columns
+
+// K: values in a row; P: matrices of block type B (with J blocks a lane); COLS:
+// rows of values that each tile is multiplied with; WK: warps along k, which
+// divide the tiles.
+template <class B, int J, class A, int K, int P, int COLS, int WK> struct Vec {
+    CONSTANT int TILES = K / (128 * J); // along k
+    CONSTANT int EACH = TILES / WK;     // of a warp
+    CONSTANT int SLOTS = VEC_WARPS / WK;
+    // floats of shared memory for the parts of sums
+    CONSTANT int ROOM = VEC_WARPS * P * COLS * 16;
+    typedef typename B::Raw Raw;
+
+    const u8 *weight[P]; // of the matrix (of the expert) at hand
+    const u8 *values;    // shared: COLS rows
+    const u8 *table;     // shared
+
+    // Tile i of this warp in a row of tiles.
+    DEVICE int tile(int i) { return warp() % WK + i * WK; }
+
+    DEVICE void load(const Vec &v, Raw &r, int row, int p, int i)
+    {
+        B::load(r, v.weight[p] + ((i64)row * TILES + tile(i)) * B::BYTES, lane());
+    }
+
+    DEVICE void multiply(const Vec &v, float (&sum)[COLS][2], const Raw &r, int i)
+    {
+        UNROLL for (int t = 0; t < COLS; t++)
+            Dot<A>::template add<B, J>(sum[t], r,
+                                       v.values + t * (K / 32) * A::SHARED,
+                                       tile(i) * 4 * J, K / 32, v.table);
+    }
+
+    // Sums of the four lanes of a row to shared memory.
+    DEVICE void put(float *room, const float (&sum)[COLS][2], int p)
+    {
+        UNROLL for (int t = 0; t < COLS; t++)
+            UNROLL for (int h = 0; h < 2; h++) {
+                float s = sum[t][h];
+                s += shuffle_xor(s, 1);
+                s += shuffle_xor(s, 2);
+                if ((lane() & 3) == 0)
+                    room[((warp() * P + p) * COLS + t) * 16 + lane() / 4 + 8 * h] = s;
+            }
+    }
+
+    // The products of row `row` of tiles.  `next` holds its first tile, and in
+    // the end that of after.weight's row `after_row`, if it is not negative.
+    DEVICE void row(const Vec &v, float *room, Raw &next, int row, const Vec &after,
+                    int after_row)
+    {
+        UNROLL for (int p = 0; p < P; p++) {
+            float sum[COLS][2] = {};
+            NO_UNROLL for (int i = 0; i < EACH; i++) {
+                Raw now = next;
+                if (i + 1 < EACH)
+                    load(v, next, row, p, i + 1);
+                else if (p + 1 < P)
+                    load(v, next, row, p + 1 < P ? p + 1 : 0, 0);
+                else if (after_row >= 0)
+                    load(after, next, after_row, 0, 0);
+                multiply(v, sum, now, i);
+            }
+            put(room, sum, p);
+        }
+    }
+
+    // The product of matrix p with values row t, row m of a slot's tiles: parts
+    // added in order.
+    DEVICE float total(const float *room, int slot, int p, int t, int m)
+    {
+        float s = 0;
+        UNROLL for (int w = 0; w < WK; w++)
+            s += room[(((slot * WK + w) * P + p) * COLS + t) * 16 + m];
+        return s;
+    }
+};
+
+// All rows of tiles [0, rows) of matrices with a shared left side, in units of
+// SLOTS; this block takes units unit, unit + step, ..; returns the first unit
+// behind the last, less `units` (the next group's first).
+// done(t, n, sums): the sums of values row t, column n, one a matrix.
+template <class V, int P, int COLS, class Done>
+DEVICE int vec_rows(const V &v, typename V::Raw &next, float *room, int rows,
+                    int unit, int step, const Done &done)
+{
+    const int slot = warp() / (VEC_WARPS / V::SLOTS);
+    const int units = (int)ceil_div(rows, V::SLOTS);
+    for (; unit < units; unit += step) {
+        int row = unit * V::SLOTS + slot, after = row + step * V::SLOTS;
+        if (row < rows)
+            V::row(v, room, next, row, v, after < rows ? after : -1);
+        sync_threads(0, VEC_THREADS);
+        for (int i = thread(); i < V::SLOTS * 16 * COLS; i += VEC_THREADS) {
+            int m = i % 16, s = i / 16 % V::SLOTS, t = i / 16 / V::SLOTS;
+            float sums[P];
+            UNROLL for (int p = 0; p < P; p++)
+                sums[p] = V::total(room, s, p, t, m);
+            if (unit * V::SLOTS + s < rows)
+                done(t, (unit * V::SLOTS + s) * 16 + m, sums);
+        }
+        sync_threads(0, VEC_THREADS);
+    }
+    return unit - units;
+}
+
+// The first tile of a group, before the values are there.
+template <class V>
+DEVICE void vec_first(const V &v, typename V::Raw &next, int rows, int unit)
+{
+    int row = unit * V::SLOTS + warp() / (VEC_WARPS / V::SLOTS);
+    if (row < rows)
+        V::load(v, next, row, 0, 0);
+}
+
+// ---- experts: each of the step's pairs (token, slot) has matrices of its own
+
+// rows: of tiles of one expert's matrix; V::values is the first row of values,
+// `row_bytes` apart in shared memory; row_of(pair): which of them a pair reads.
+// done(pair, n, sums).
+template <class V, int P, class Row, class Done>
+DEVICE void vec_experts(const V &all, const i32 *ids, int pairs, float *room,
+                        int rows, i64 expert_bytes, const Row &row_of,
+                        int row_bytes, const Done &done)
+{
+    const int slot = warp() / (VEC_WARPS / V::SLOTS);
+    const int each = (int)ceil_div(rows, V::SLOTS), units = pairs * each;
+    typename V::Raw next;
+    V now = all, after = all;
+    int unit = block_x(), row = unit % each * V::SLOTS + slot;
+    if (unit < units) {
+        UNROLL for (int p = 0; p < P; p++)
+            now.weight[p] = all.weight[p] + ids[unit / each] * expert_bytes;
+        if (row < rows)
+            V::load(now, next, row, 0, 0);
+    }
+    for (; unit < units; unit += blocks_x()) {
+        int pair = unit / each, then = unit + blocks_x(), after_row = -1;
+        row = unit % each * V::SLOTS + slot;
+        if (then < units) {
+            after_row = then % each * V::SLOTS + slot;
+            after_row = after_row < rows ? after_row : -1;
+            UNROLL for (int p = 0; p < P; p++)
+                after.weight[p] = all.weight[p] + ids[then / each] * expert_bytes;
+        }
+        now.values = all.values + row_of(pair) * row_bytes;
+        if (row < rows)
+            V::row(now, room, next, row, after, after_row);
+        else if (after_row >= 0)
+            V::load(after, next, after_row, 0, 0);
+        sync_threads(0, VEC_THREADS);
+        for (int i = thread(); i < V::SLOTS * 16; i += VEC_THREADS) {
+            float sums[P];
+            UNROLL for (int p = 0; p < P; p++)
+                sums[p] = V::total(room, i / 16, p, 0, i % 16);
+            if (unit % each * V::SLOTS + i / 16 < rows)
+                done(pair, (unit % each * V::SLOTS) * 16 + i, sums);
+        }
+        sync_threads(0, VEC_THREADS);
+        UNROLL for (int p = 0; p < P; p++)
+            now.weight[p] = after.weight[p];
+    }
+}
