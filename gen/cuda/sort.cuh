@@ -30,7 +30,7 @@ DEVICE int sort_before(int x, i32 *room, int *all)
         room[warp()] = sum;
     sync_threads(0, SORT_THREADS);
     int base = 0, total = 0;
-    for (int w = 0; w < SORT_THREADS / 32; w++) {
+    NO_UNROLL for (int w = 0; w < SORT_THREADS / 32; w++) {
         base += w < warp() ? room[w] : 0;
         total += room[w];
     }
