@@ -1,17 +1,44 @@
 /* kernel_cases_experts.c - checks of kernels of class experts. */
 #include "runtime/cli/kernel_cases.h"
 
-#define STEPS {{1, 1, 0}, {2, 1, 0}, {9, 1, 0}, {40, 1, 0}}
+#define FEW {{1, 1, 0}, {2, 1, 0}, {4, 1, 0}}
+#define MANY {{5, 1, 0}, {40, 1, 0}, {300, 1, 0}}
+#define EXACT 1e-10
+#define F16 4e-7
+#define F16_TWICE 1e-6 /* two such products multiplied */
+
+#define GATED(x, g, u, k, n, e)                                                \
+    "(%x: " x "[T," #k "], %i: i32[T,3], $g: " g "[" #k "," #n "," #e          \
+    "], $u: " u "[" #k "," #n "," #e "]) {\n"                                  \
+    "  %a = matmul_experts %x, $g, %i : f32[T,3," #n "]\n"                     \
+    "  %b = matmul_experts %x, $u, %i : f32[T,3," #n "]\n"                     \
+    "  %c = silu %a : f32[T,3," #n "]\n"                                       \
+    "  %y = mul %c, %b : f32[T,3," #n "]\n"                                    \
+    "  ret %y\n"                                                               \
+    "}\n"
+
+#define DOWN(x, w, k, n, e)                                                    \
+    "(%x: " x "[T,3," #k "], %i: i32[T,3], $w: " w "[" #k "," #n "," #e        \
+    "], %s: f32[T,3,1]) {\n"                                                   \
+    "  %a = matmul_experts %x, $w, %i : f32[T,3," #n "]\n"                     \
+    "  %y = mul %a, %s : f32[T,3," #n "]\n"                                    \
+    "  ret %y\n"                                                               \
+    "}\n"
+
 const KernelCase kernel_cases_experts[] = {
-    {"gated", 1e-10, STEPS,
-     .text =
-        "(%x: f32[T,64], %i: i32[T,3], $g: q8_0[64,24,7], $u: q4_0[64,24,7]) "
-        "{\n"
-        "  %a = matmul_experts %x, $g, %i : f32[T,3,24]\n"
-        "  %b = matmul_experts %x, $u, %i : f32[T,3,24]\n"
-        "  %c = silu %a : f32[T,3,24]\n"
-        "  %y = mul %c, %b : f32[T,3,24]\n"
-        "  ret %y\n"
-        "}\n"},
+    {"few_gated", EXACT, FEW, .text = GATED("q8a", "?/t16", "?/t16", 512, 48, 7),
+     .each = "q4_k iq1_s q8_0"},
+    {"many_gated", F16_TWICE, MANY, .text = GATED("q8a", "?/t16", "?/t16", 512, 80, 7),
+     .each = "q4_k iq1_s"},
+    {"few_down", EXACT, FEW, .text = DOWN("q8a", "?/t16", 256, 96, 5),
+     .each = "q6_k iq1_m iq2_xxs"},
+    {"many_down", F16, MANY, .text = DOWN("q8a", "?/t16", 256, 144, 5),
+     .each = "q6_k iq1_m iq2_xxs"},
+    {"few_float", EXACT, FEW, .text = DOWN("f32", "bf16/t16", 128, 16, 5)},
+    {"many_float", EXACT, MANY, .text = DOWN("f32", "bf16/t16", 128, 48, 5)},
+    {"few_mixed", EXACT, FEW, .text = GATED("q8a", "q4_k/t16", "q5_k/t16", 512, 16, 3)},
+    {"many_mixed", F16_TWICE, MANY, .text = GATED("q8a", "q4_k/t16", "q5_k", 512, 16, 3)},
+    {"plain", EXACT, {{1, 1, 0}, {6, 1, 0}},
+     .text = GATED("f32", "q8_0", "q4_0", 64, 24, 7)},
     {0},
 };

@@ -1,13 +1,75 @@
-/* kernel_cases_matmul.c - checks of kernels of class matmul. */
+/* kernel_cases_matmul.c - checks of kernels of class matmul.  Few rows multiply
+ * in integers or f32, many in f16 on the matrix units. */
 #include "runtime/cli/kernel_cases.h"
 
-#define STEPS {{1, 1, 0}, {3, 1, 0}, {9, 1, 0}, {40, 1, 0}}
+#define FEW {{1, 1, 0}, {3, 1, 0}, {4, 1, 0}}
+#define MANY {{5, 1, 0}, {40, 1, 0}, {130, 1, 0}}
+#define EXACT 1e-10
+#define F16 4e-7
+#define F16_TWICE 1e-6 /* two such products multiplied */
+
+#define ONE(x, w, k, n)                                                        \
+    "(%x: " x "[T," #k "], $w: " w "[" #k "," #n "]) {\n"                      \
+    "  %y = matmul %x, $w : f32[T," #n "]\n"                                   \
+    "  ret %y\n"                                                               \
+    "}\n"
+
+/* Two matrices that meet, one beside them, a bias, a residual. */
+#define SIBLINGS(x, a, b, c)                                                   \
+    "(%x: " x "[T,512], $g: " a "[512,48], $u: " b "[512,48], $s: " c          \
+    "[512,32], $d: f32[32], %r: f32[T,48], $one: f32[512,1]) {\n"              \
+    "  %g1 = matmul %x, $g : f32[T,48]\n"                                      \
+    "  %u1 = matmul %x, $u : f32[T,48]\n"                                      \
+    "  %s1 = matmul %x, $s : f32[T,32]\n"                                      \
+    "  %s2 = add %s1, $d : f32[T,32]\n"                                        \
+    "  %s3 = softplus %s2 : f32[T,32]\n"                                       \
+    "  %g2 = silu %g1 : f32[T,48]\n"                                           \
+    "  %h = mul %g2, %u1 : f32[T,48]\n"                                        \
+    "  %y = add %r, %h : f32[T,48]\n"                                          \
+    "  ret %s3, %y\n"                                                          \
+    "}\n"
+
 const KernelCase kernel_cases_matmul[] = {
-    {"tiles", 1e-10, STEPS,
-     .text =
-        "(%x: f32[T,512], $w: ?/t16[512,48]) {\n"
-        "  %y = matmul %x, $w : f32[T,48]\n"
-        "  ret %y\n"
-        "}\n", .each = case_quant_types},
+    {"few_int8", EXACT, FEW, .text = ONE("q8a", "?/t16", 512, 48), .each = case_quant_types},
+    {"few_f32", EXACT, FEW, .text = ONE("f32", "?/t16", 512, 48), .each = case_float_types},
+    {"few_int16", EXACT, FEW, .text = ONE("q16a", "?/t16", 512, 48), .each = "q5_k q8_0 iq1_s"},
+    {"few_f32_blocks", EXACT, FEW, .text = ONE("f32", "?/t16", 512, 48),
+     .each = "q6_k q4_0 iq2_xxs"},
+    {"many_int8", F16, MANY, .text = ONE("q8a", "?/t16", 512, 48), .each = case_quant_types},
+    {"many_f32", EXACT, MANY, .text = ONE("f32", "?/t16", 512, 48), .each = case_float_types},
+    {"many_int16", F16, MANY, .text = ONE("q16a", "?/t16", 512, 48), .each = "q5_k q8_0"},
+    {"width_128", EXACT, FEW, .text = ONE("q8a", "q8_0/t16", 128, 16)},
+    {"width_256", EXACT, FEW, .text = ONE("q8a", "q4_k/t16", 256, 16)},
+    {"width_384", EXACT, FEW, .text = ONE("q8a", "q4_0/t16", 384, 16)},
+    {"width_1536", EXACT, FEW, .text = ONE("q8a", "q5_k/t16", 1536, 80)},
+    {"width_4096", EXACT, FEW, .text = ONE("q8a", "q6_k/t16", 4096, 144)},
+    {"many_128", F16, MANY, .text = ONE("q8a", "q8_0/t16", 128, 16)},
+    {"many_256", F16, MANY, .text = ONE("q8a", "q4_k/t16", 256, 272)},
+    {"many_384", F16, MANY, .text = ONE("q8a", "q4_0/t16", 384, 16)},
+    {"many_1536", F16, MANY, .text = ONE("q8a", "q5_k/t16", 1536, 80)},
+    {"many_4096", F16, MANY, .text = ONE("q8a", "q6_k/t16", 4096, 144)},
+    {"plain", EXACT, {{1, 1, 0}, {5, 1, 0}}, .text = ONE("q8a", "?", 512, 7),
+     .each = case_quant_types},
+    {"plain_f32", EXACT, {{1, 1, 0}, {5, 1, 0}}, .text = ONE("f32", "?", 77, 3),
+     .each = case_float_types},
+    {"rows", EXACT, {{3, 1, 0}, {7, 4, 0}},
+     .text = "(%x: f32[R,512], $w: f32/t16[512,48]) {\n"
+     "  %y = matmul %x, $w : f32[R,48]\n"
+     "  ret %y\n"
+     "}\n"},
+    {"few_siblings", EXACT, FEW,
+     .text = SIBLINGS("q8a", "q5_k/t16", "q5_k/t16", "q8_0/t16")},
+    {"many_siblings", F16_TWICE, MANY,
+     .text = SIBLINGS("q8a", "q5_k/t16", "q5_k/t16", "q8_0/t16")},
+    {"few_mixed", EXACT, FEW,
+     .text = SIBLINGS("q8a", "q5_k/t16", "q6_k/t16", "q8_0")},
+    {"many_mixed", F16_TWICE, MANY,
+     .text = SIBLINGS("q8a", "q5_k/t16", "q6_k/t16", "q8_0")},
+    {"few_slice", EXACT, FEW,
+     .text = "(%x: f32[T,1024], $w: q4_k/t16[512,16]) {\n"
+     "  %v = slice %x {begin=512} : f32[T,512]\n"
+     "  %y = matmul %v, $w : f32[T,16]\n"
+     "  ret %y\n"
+     "}\n"},
     {0},
 };
