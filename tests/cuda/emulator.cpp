@@ -112,4 +112,6 @@ const char *emu_launch(EmuUnit *unit, const char *symbol, int64_t grid_x,
     return e ? emu_say(e) : nullptr;
 }
 
+void emu_patience(int seconds) { patience = seconds; }
+
 const char *emu_error(void) { return said.c_str(); }

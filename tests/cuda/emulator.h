@@ -55,6 +55,10 @@ const char *emu_launch(EmuUnit *unit, const char *symbol, int64_t grid_x,
                        int64_t grid_y, int threads, int64_t shared,
                        const void *call, int64_t call_bytes, uint64_t seed);
 
+/* Seconds of processor time that a thread of a kernel may run without waiting
+ * for others before it is taken for a loop without end: 60 unless set here. */
+void emu_patience(int seconds);
+
 /* What the last emu_compile, emu_open or emu_launch of this thread said. */
 const char *emu_error(void);
 

@@ -2,12 +2,17 @@
 #include "grid.h"
 
 #include <dlfcn.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 namespace emu {
+
+int patience = 60;
+
 namespace {
 
-constexpr int SIGNALS[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+constexpr int SIGNALS[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGVTALRM};
 unsigned char signal_stack[64 << 10];
 
 // What the handler found; read after it has returned.
@@ -21,6 +26,7 @@ const char *meaning()
     switch (found.signal) {
     case SIGILL: return "misaligned access";
     case SIGFPE: return "division by zero";
+    case SIGVTALRM: return "runs without end";
     default:
         return grid_is_guard(found.address) ? "stack overflow" : "illegal access";
     }
@@ -40,9 +46,22 @@ const char *meaning()
               (size_t)((const char *)found.code - base), known ? info.dli_fname : "?");
 }
 
+// Ticks of a second; true if nobody has waited for too many of them.
+bool too_long()
+{
+    static uint64_t turns;
+    static int ticks;
+    if (turns != grid.turns)
+        ticks = 0;
+    turns = grid.turns;
+    return ++ticks > patience;
+}
+
 // Outside a kernel the fault happens again, with nobody to catch it.
 void handle(int signal, siginfo_t *info, void *context)
 {
+    if (signal == SIGVTALRM && !(grid.block && too_long()))
+        return;
 #if defined(__x86_64__)
     static unsigned char last_stack[64 << 10];
     if (grid.block) {
@@ -72,10 +91,20 @@ Faults::Faults()
     act.sa_flags = SA_SIGINFO | SA_ONSTACK;
     for (int i = 0; i < N; i++)
         sigaction(SIGNALS[i], &act, &before[i]);
+    struct sigevent event = {};
+    event.sigev_notify = SIGEV_THREAD_ID;
+    event.sigev_signo = SIGVTALRM;
+    event._sigev_un._tid = (int)syscall(SYS_gettid);
+    timed = timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer) == 0;
+    struct itimerspec second = {{1, 0}, {1, 0}};
+    if (timed)
+        timer_settime(timer, 0, &second, nullptr);
 }
 
 Faults::~Faults()
 {
+    if (timed)
+        timer_delete(timer);
     for (int i = 0; i < N; i++)
         sigaction(SIGNALS[i], &before[i], nullptr);
     sigaltstack(&stack_before, nullptr);

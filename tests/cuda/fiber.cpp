@@ -4,7 +4,7 @@
 
 namespace emu {
 
-#if defined(__x86_64__)
+#if EMU_SWITCH
 
 // The registers that a function must keep, then the stack pointer (System V
 // ABI); rounding modes are never changed by kernels.

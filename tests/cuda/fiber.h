@@ -2,7 +2,12 @@
 #pragma once
 #include <cstddef>
 
-#if !defined(__x86_64__)
+// Whether there is a switch for this processor; else the C library's is used.
+#if !defined(EMU_SWITCH) && defined(__x86_64__)
+#define EMU_SWITCH 1
+#endif
+
+#if !EMU_SWITCH
 #include <ucontext.h>
 #endif
 
@@ -10,7 +15,7 @@ namespace emu {
 
 // A suspended point of execution.
 struct Context {
-#if defined(__x86_64__)
+#if EMU_SWITCH
     void *sp = nullptr;
 #else
     ucontext_t u;
@@ -22,7 +27,7 @@ struct Context {
 void context_start(Context &c, unsigned char *stack, size_t bytes, void (*main)());
 
 // Suspends the running point in `from` and goes on at `to`.
-#if defined(__x86_64__)
+#if EMU_SWITCH
 extern "C" void emu_switch(void **from, void *to);
 inline void context_switch(Context &from, Context &to)
 {

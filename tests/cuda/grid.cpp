@@ -125,6 +125,7 @@ void describe(char *out, size_t n, const Fiber &f, const Block &b)
 void next()
 {
     Block &b = *grid.block;
+    grid.turns++;
     if (!b.ready_warps)
         fail_stuck(b);
     if (!(b.ready_warps >> b.now & 1))

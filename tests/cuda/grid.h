@@ -89,7 +89,8 @@ extern struct Grid {
     Fiber *fiber;  // that runs
     Context outer; // the loop over blocks
     uint64_t random;
-    int64_t looks; // since something was written
+    uint64_t turns; // of threads, ever
+    int64_t looks;  // since something was written
     bool failed;
     char error[1024];
     EmuHost host;

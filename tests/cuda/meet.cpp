@@ -62,21 +62,26 @@ const unsigned *meet(EmuMeeting what, unsigned word)
 }
 
 // ---- matrix units.  Places of lane 4 g + c as in gen/cuda/device.cuh.
-float half_float(unsigned pair, unsigned i)
-{
-    uint16_t bits = (uint16_t)(pair >> 16 * i);
-    _Float16 h;
-    memcpy(&h, &bits, 2);
-    return (float)h;
-}
-
-float tf32_float(unsigned bits)
+float bits_float(uint32_t bits)
 {
     float f;
-    bits &= ~0x1fffu;
     memcpy(&f, &bits, 4);
     return f;
 }
+
+// Half i of the pair; what has no exponent, too, by the product.
+float half_float(unsigned pair, unsigned i)
+{
+    uint32_t h = pair >> 16 * i & 0xffff, sign = (h & 0x8000) << 16;
+    float f = bits_float((h & 0x7fff) << 13) * 0x1p112f;
+    uint32_t bits;
+    memcpy(&bits, &f, 4);
+    if ((h & 0x7c00) == 0x7c00)
+        bits |= 0x7f800000;
+    return bits_float(bits | sign);
+}
+
+float tf32_float(unsigned bits) { return bits_float(bits & ~0x1fffu); }
 
 struct Tile {
     float a[16][16], b[16][8]; // row, k; k, column

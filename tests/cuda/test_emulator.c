@@ -359,6 +359,15 @@ Test(emulator, faults)
         }
 }
 
+Test(emulator, loop_without_end)
+{
+    uint32_t counter = 0;
+    Call2 call = {.counters = &counter};
+    emu_patience(1);
+    const char *e = launch("runs_forever", 1, 32, 0, &call, 1);
+    cr_assert(e && strstr(e, "runs without end"), "%s", e ? e : "ended");
+}
+
 Test(emulator, wrong_arguments)
 {
     Call2 call = {.tokens = 1};

@@ -222,6 +222,12 @@ KERNEL(waits_forever, 2, 32, 1)
         }
     sync_warp();
 }
+KERNEL(runs_forever, 2, 32, 1)
+{
+    stage_begin();
+    while (*(volatile u32 *)call.counters != 77) {
+    }
+}
 KERNEL(no_stage, 2, 32, 1) {}
 KERNEL(two_stages, 2, 32, 1)
 {
