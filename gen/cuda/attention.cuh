@@ -53,8 +53,8 @@ DEVICE Share share(const typename P::Args &call)
     s.group = s.unit / CHUNKS % P::GROUPS;
     s.token = s.unit / CHUNKS / P::GROUPS;
     int keys = (int)call.step->past + s.token + 1;
-    int each = (int)ceil_div(ceil_div(keys, most_parts), KEYS_ALIGN) * KEYS_ALIGN;
-    each = most(each, LEAST_KEYS);
+    int each = (keys + most_parts - 1) / most_parts;
+    each = most((each + KEYS_ALIGN - 1) / KEYS_ALIGN * KEYS_ALIGN, LEAST_KEYS);
     s.parts = s.token < call.tokens ? (keys + each - 1) / each : 0;
     s.first = s.part * each;
     s.last = least(keys, s.first + each);

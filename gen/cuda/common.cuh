@@ -33,8 +33,8 @@ template <int N> struct Call {
     i32 outputs; // R
 };
 
-template <class T> DEVICE T least(T a, T b) { return a < b ? a : b; }
-template <class T> DEVICE T most(T a, T b) { return a > b ? a : b; }
+template <class T> DEVICE constexpr T least(T a, T b) { return a < b ? a : b; }
+template <class T> DEVICE constexpr T most(T a, T b) { return a > b ? a : b; }
 DEVICE constexpr i64 ceil_div(i64 a, i64 b) { return (a + b - 1) / b; }
 
 // All lanes get the sum (largest) of all lanes, added in an order that depends

@@ -10,18 +10,19 @@ enum { THREADS = 256 };
 enum { BLOCKS = 256 };
 enum { FAN_COUNTERS = 2 }; /* u32 words for each of them */
 
-typedef struct {
-    Emit *e;
-    Ref ref;
-    const Node *node;
-    int64_t heads, groups, per_group, d;
-} Attention;
-
 /* A state of heads: `row` values a key, group g from first + g * step on. */
 typedef struct {
     BlockType type;
     int64_t row, first, step;
 } KvRows;
+
+typedef struct {
+    Emit *e;
+    Ref ref;
+    const Node *node;
+    int64_t heads, groups, per_group, d;
+    KvRows keys, values;
+} Attention;
 
 /* ---- the states */
 
@@ -74,14 +75,14 @@ static KvRows state_rows(const Attention *a, int arg)
     return kv;
 }
 
-static void put_rows(const Attention *a, const char *name, int arg)
+static void put_rows(const Attention *a, const char *name, const KvRows *kv)
 {
-    KvRows kv = state_rows(a, arg);
     char type[16];
-    snprintf(type, sizeof type, "%s", block_info[kv.type].name);
+    snprintf(type, sizeof type, "%s", block_info[kv->type].name);
     type[0] = (char)toupper((unsigned char)type[0]);
     emit_text(a->e, "    typedef KvRows<Kv%s, %lld, %lld, %lld> %s;\n", type,
-              (long long)kv.row, (long long)kv.first, (long long)kv.step, name);
+              (long long)kv->row, (long long)kv->first, (long long)kv->step,
+              name);
 }
 
 static void put_state(const Attention *a, const char *name, int arg)
@@ -116,8 +117,8 @@ static void put_description(const Attention *a)
               e->n_args);
     emit_text(e, "    CONSTANT int D = %lld, GROUPS = %lld, PER_GROUP = %lld;\n",
               (long long)a->d, (long long)a->groups, (long long)a->per_group);
-    put_rows(a, "Keys", 1);
-    put_rows(a, "Values", 2);
+    put_rows(a, "Keys", &a->keys);
+    put_rows(a, "Values", &a->values);
     put_state(a, "keys", 1);
     put_state(a, "values", 2);
     emit_text(e, "    DEVICE float query(const Args &call, i64 t, int i)\n"
@@ -139,48 +140,139 @@ static int64_t sums_room(int64_t rows)
     return 4 * (2 * rows + 2 * MOST * rows + 1);
 }
 
-/* A slot for each block: Sums::SLOT floats. */
-static const char *slots(const Attention *a, int64_t n, int64_t units,
-                         int64_t rows)
+/* A kernel in which blocks share the keys: a slot of `floats` for each. */
+static void shared_kernel(const Attention *a, const char *suffix,
+                          const char *function, int64_t floats, CudaLaunch l)
 {
-    int64_t each = 4 * (units * THREADS * 4 + 2 * rows);
-    return emit_scratch(a->e, n * each, SYM_ONE);
+    Emit *e = a->e;
+    const char *slots = emit_scratch(e, l.x.k * 4 * floats, SYM_ONE);
+    int64_t counters = emit_counters(e, l.x.k * FAN_COUNTERS);
+    emit_kernel(e, suffix, THREADS, 2, l);
+    emit_text(e, "{\n    SHARED_BUFFER(shared);\n    attention::%s<%s_is, %d>("
+                 "call, shared, (float *)%s, call.counters + %lld);\n}\n",
+              function, e->name, BLOCKS, slots, (long long)counters);
 }
 
-/* attention_plain.cuh: the same function for few tokens and for many. */
-static void plain_kernels(const Attention *a)
+/* Holds the emitter's arithmetic to the kernel's. */
+static void check_room(const Attention *a, const char *type, int64_t bytes)
 {
-    enum { HEADS = 8, KEYS = 32, WIDEST = 512 };
+    emit_text(a->e, "static_assert(sizeof(attention::%s<%s_is>::Room) <= %lld, "
+                    "\"shared memory\");\n", type, a->e->name, (long long)bytes);
+}
+
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* ---- attention_plain.cuh: the same function for few tokens and for many */
+
+enum { PLAIN_HEADS = 8 }; /* of a block */
+
+static int64_t plain_units(const Attention *a)
+{
+    return a->groups * ((a->per_group + PLAIN_HEADS - 1) / PLAIN_HEADS);
+}
+
+static int64_t plain_room(const Attention *a)
+{
+    enum { KEYS = 32 };
+    return 4 * (PLAIN_HEADS * a->d + KEYS * (a->d + 1) + PLAIN_HEADS * KEYS) +
+           sums_room(PLAIN_HEADS);
+}
+
+static void plain_few(const Attention *a, int64_t few)
+{
+    CudaLaunch l = {.by = SYM_T, .from = 1, .to = few,
+                    .x = blocks(most(plain_units(a) * few, BLOCKS)),
+                    .y = blocks(1), .shared = plain_room(a)};
+    shared_kernel(a, "_few", "plain",
+                  (a->d + 127) / 128 * THREADS * 4 + 2 * PLAIN_HEADS, l);
+}
+
+static void plain_many(const Attention *a, int64_t from)
+{
     Emit *e = a->e;
-    int64_t units = a->groups * ((a->per_group + HEADS - 1) / HEADS);
-    int64_t few = units < BLOCKS / 8 ? 8 : 1 + BLOCKS / (units + 1);
-    int64_t n = units * few > BLOCKS ? units * few : BLOCKS;
-    int64_t shared = 4 * (HEADS * a->d + KEYS * (a->d + 1) + HEADS * KEYS) +
-                     sums_room(HEADS);
-    if (a->d > WIDEST)
-        emit_fail(e, err_new(ERR_LIMIT, "@%s: heads of %lld values", e->g->name,
-                             (long long)a->d));
-    emit_include(e, "attention_plain.cuh");
-    emit_text(e, "static_assert(sizeof(attention::Plain<%s_is>::Room) <= %lld, "
-                 "\"shared memory\");\n", e->name, (long long)shared);
-    CudaLaunch l = {.by = SYM_T, .from = 1, .to = few, .x = blocks(n),
-                    .y = blocks(1), .shared = shared};
-    const char *at = slots(a, n, (a->d + 127) / 128, HEADS);
-    int64_t counters = emit_counters(e, n * FAN_COUNTERS);
-    emit_kernel(e, "_few", THREADS, 2, l);
-    emit_text(e, "{\n    SHARED_BUFFER(shared);\n    attention::plain<%s_is, %d>("
-                 "call, shared, (float *)%s, call.counters + %lld);\n}\n",
-              e->name, BLOCKS, at, (long long)counters);
-    if (e->tokens <= few)
-        return;
-    l.from = few + 1;
-    l.to = e->tokens;
-    l.x = blocks(units);
-    l.y = (CudaExtent){1, SYM_T, 1};
+    CudaLaunch l = {.by = SYM_T, .from = from, .to = e->tokens,
+                    .x = blocks(plain_units(a)), .y = {1, SYM_T, 1},
+                    .shared = plain_room(a)};
     emit_kernel(e, "_many", THREADS, 2, l);
     emit_text(e, "{\n    SHARED_BUFFER(shared);\n    attention::plain<%s_is, 1>("
                  "call, shared, (float *)call.scratch, call.counters);\n}\n",
               e->name);
+}
+
+static void plain_kernels(const Attention *a)
+{
+    enum { WIDEST = 512 };
+    Emit *e = a->e;
+    int64_t few = most(8, BLOCKS / plain_units(a));
+    if (a->d > WIDEST)
+        emit_fail(e, err_new(ERR_LIMIT, "@%s: heads of %lld values", e->g->name,
+                             (long long)a->d));
+    emit_include(e, "attention_plain.cuh");
+    check_room(a, "Plain", plain_room(a));
+    plain_few(a, few);
+    if (e->tokens > few)
+        plain_many(a, few + 1);
+}
+
+/* ---- with matrix units */
+
+/* Bytes from row to row in shared memory: KvRaw::STRIDE. */
+static int64_t raw_stride(const Attention *a, const KvRows *kv)
+{
+    int64_t all = block_bytes(kv->type, kv->row) |
+                  block_bytes(kv->type, kv->first) |
+                  block_bytes(kv->type, kv->step) | 16;
+    int64_t chunks = (block_bytes(kv->type, a->d) + 16 - (all & -all) + 15) / 16;
+    return (chunks | 1) * 16;
+}
+
+/* attention_decode.cuh */
+static void decode_kernel(const Attention *a, int64_t few)
+{
+    enum { ROWS = 16, WARPS = THREADS / 32, RING = 72 << 10 };
+    Emit *e = a->e;
+    int64_t units = a->groups * ((a->per_group + ROWS - 1) / ROWS);
+    int64_t stride = most(raw_stride(a, &a->keys), raw_stride(a, &a->values));
+    int64_t tile = stride <= 272 ? 128 : stride <= 544 ? 64 : 32;
+    int64_t stages = most(2, least(4, RING / (tile * stride)));
+    int64_t shared = a->d / 16 * 1024 + tile / 16 * 512 + WARPS * ROWS * 4 +
+                     (sums_room(ROWS) + 15) / 16 * 16 + stages * tile * stride;
+    emit_include(e, "attention_decode.cuh");
+    check_room(a, "Decode", shared);
+    CudaLaunch l = {.by = SYM_T, .from = 1, .to = few,
+                    .x = blocks(most(units * few, BLOCKS)), .y = blocks(1),
+                    .shared = shared};
+    shared_kernel(a, "_few", "decode", a->d * 16 + 2 * ROWS, l);
+}
+
+/* Up to how many tokens each of them reads its keys by itself: more leave too
+ * few blocks to the other kernel. */
+static int64_t few_tokens(const Attention *a)
+{
+    return most(8, least(32, BLOCKS / a->groups));
+}
+
+static void matrix_kernels(const Attention *a)
+{
+    int64_t few = few_tokens(a);
+    decode_kernel(a, few);
+    if (a->e->tokens <= few)
+        return;
+    emit_include(a->e, "attention_plain.cuh");
+    check_room(a, "Plain", plain_room(a));
+    plain_many(a, few + 1);
+}
+
+/* Matrix units take heads whose rows are whole words in any group. */
+static bool fits_matrices(const Attention *a)
+{
+    enum { WORDS = 64 };
+    const KvRows *kv[] = {&a->keys, &a->values};
+    for (int i = 0; i < 2; i++)
+        if (kv[i]->row % WORDS || kv[i]->first % WORDS || kv[i]->step % WORDS)
+            return false;
+    return a->d == 64 || a->d == 128 || a->d == 256;
 }
 
 void emit_attention_class(Emit *e)
@@ -191,7 +283,12 @@ void emit_attention_class(Emit *e)
     a.d = a.node->type.dim[2].k;
     a.groups = emit_node(e, a.node->arg[1])->type.dim[1].k;
     a.per_group = a.heads / a.groups;
+    a.keys = state_rows(&a, 1);
+    a.values = state_rows(&a, 2);
     emit_ops(e);
     put_description(&a);
-    plain_kernels(&a);
+    if (fits_matrices(&a))
+        matrix_kernels(&a);
+    else
+        plain_kernels(&a);
 }
