@@ -50,6 +50,13 @@ bool write_unit(const std::string &dir, const char *source, const EmuHeader *hea
     return true;
 }
 
+// For all units of a run of the tests.
+const char *more_options()
+{
+    const char *options = getenv("EMU_OPTIONS");
+    return options ? options : "";
+}
+
 // FNV-1a over texts and the ends between them.
 void hash_text(uint64_t &h, const char *text)
 {
@@ -65,6 +72,7 @@ std::string cache_path(const char *source, const EmuHeader *header, int n,
     uint64_t h = 0xcbf29ce484222325;
     hash_text(h, source);
     hash_text(h, options);
+    hash_text(h, more_options());
     for (int i = 0; i < n; i++) {
         hash_text(h, header[i].name);
         hash_text(h, header[i].text);
@@ -114,8 +122,9 @@ char *emu_build(const char *source, const EmuHeader *header, int n_headers,
         return copy("no temporary folder");
     std::string log = dir + "/log", out = dir + "/unit.so";
     bool ok = write_unit(dir, source, header, n_headers);
+    std::string words = std::string(options) + " " + more_options();
     ok = ok && run("HEADERS='" + dir + "' " EMULATOR_DIR "/build_unit.sh '" + dir +
-                   "/unit.cu' '" + out + "' " + options + " >'" + log + "' 2>&1") == 0;
+                   "/unit.cu' '" + out + "' " + words + " >'" + log + "' 2>&1") == 0;
     // Moved in one step, so that nobody opens half a file.
     ok = ok && run("mv '" + out + "' '" + std::string(path) + "' 2>>'" + log + "'") == 0;
     char *said = ok ? nullptr : copy(read_file(log));

@@ -1,4 +1,5 @@
 #include "grid.h"
+#include "poison.h"
 
 #include <cstdarg>
 #include <cstdio>
@@ -16,6 +17,8 @@ constexpr unsigned char GUARD_BYTE = 0xa5, NAN_BYTE = 0xff;
 constexpr int64_t MAX_LOOKS = 20 * 1000 * 1000;
 
 // ---- memory of blocks
+constexpr size_t ROOM = (MAX_SHARED / PAGE + 2) * PAGE + GUARD;
+
 unsigned char *map(size_t bytes)
 {
     void *p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
@@ -23,14 +26,14 @@ unsigned char *map(size_t bytes)
     return p == MAP_FAILED ? nullptr : (unsigned char *)p;
 }
 
-constexpr size_t ROOM = (MAX_SHARED / PAGE + 2) * PAGE + GUARD;
-
 void block_free(Block *b)
 {
     if (b->stacks)
         munmap(b->stacks, STACK * MAX_THREADS);
-    if (b->room)
+    if (b->room) {
+        unpoison(b->room, ROOM);
         munmap(b->room, ROOM + PAGE);
+    }
     delete b;
 }
 
@@ -241,12 +244,14 @@ void fiber_main()
 // start is aligned as promised and no better.
 void start_shared(Block &b)
 {
+    unpoison(b.room, ROOM);
     size_t size = (grid.launch->shared + 127) & ~(size_t)127;
     b.shared = b.room + ROOM - GUARD - size;
     if ((uintptr_t)b.shared % 256 == 0)
         b.shared -= 128;
     memset(b.shared, NAN_BYTE, grid.launch->shared);
     memset(b.shared + grid.launch->shared, GUARD_BYTE, GUARD);
+    poison(b.shared + grid.launch->shared, GUARD);
 }
 
 void start_thread(Block &b, int i, int64_t index)
@@ -304,6 +309,7 @@ void run_block(Block &b)
 
 void check_guard(Block &b)
 {
+    unpoison(b.shared + grid.launch->shared, GUARD);
     for (size_t i = 0; i < GUARD; i++)
         if (b.shared[grid.launch->shared + i] != GUARD_BYTE) {
             grid.failed = true;

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "runtime/cuda_api.h"
 
@@ -253,12 +255,17 @@ Test(fakes, memory_has_an_end)
     OK(cu.cuMemFree_v2(b));
 }
 
+__attribute__((no_sanitize("address"))) static void spoil(CudaAddress p)
+{
+    *(volatile char *)p = 0;
+}
+
 Test(fakes, guard_bytes, .signal = SIGABRT)
 {
     CudaAddress a;
     start();
     OK(cu.cuMemAlloc_v2(&a, 100));
-    memset((void *)a, 0, 101);
+    spoil(a + 100);
     cu.cuMemFree_v2(a);
 }
 
@@ -387,6 +394,71 @@ Test(fakes, events_order_streams)
     OK(cu.cuEventDestroy_v2(begin));
     OK(cu.cuStreamDestroy_v2(s[1]));
     bench_free(&b);
+}
+
+/* ---- two cards */
+
+Test(fakes, two_cards)
+{
+    setenv("FAKE_CUDA_DEVICES", "2", 1);
+    Bench b = bench_new();
+    CudaContext *c[2];
+    CudaStream *s;
+    CudaAddress there;
+    OK(cu.cuDevicePrimaryCtxRetain(&c[0], 0));
+    OK(cu.cuDevicePrimaryCtxRetain(&c[1], 1));
+    enqueue(&b);
+    OK(cu.cuCtxSetCurrent(c[1]));
+    OK(cu.cuCtxEnablePeerAccess(c[0], 0));
+    cr_assert_eq(cu.cuCtxEnablePeerAccess(c[0], 0), CUDA_PEER_ALREADY_ENABLED);
+    cr_assert_eq(launch(b.f, 128, b.in, b.out, b.stream), INVALID_CONTEXT);
+    OK(cu.cuStreamCreate(&s, CUDA_STREAM_NON_BLOCKING));
+    cr_assert_eq(launch(b.f, 128, b.in, b.out, s), INVALID_CONTEXT);
+    OK(cu.cuMemAlloc_v2(&there, N * sizeof(float)));
+    OK(cu.cuMemcpyPeerAsync(there, c[1], b.out, c[0], N * sizeof(float), s));
+    memset(b.host, 0, N * sizeof(float));
+    OK(cu.cuMemcpyDtoHAsync_v2(b.host, there, N * sizeof(float), s));
+    OK(cu.cuStreamSynchronize(s));
+    check(&b, 1);
+    OK(cu.cuMemFree_v2(there));
+    OK(cu.cuStreamDestroy_v2(s));
+    OK(cu.cuDevicePrimaryCtxRelease_v2(1));
+    OK(cu.cuCtxSetCurrent(c[0]));
+    OK(cu.cuDevicePrimaryCtxRelease_v2(0));
+    bench_free(&b);
+}
+
+/* ---- the report */
+
+/* In a process of its own, which leaves one piece of memory behind. */
+static void leave_memory(void)
+{
+    CudaAddress p;
+    start();
+    OK(cu.cuMemAlloc_v2(&p, 100));
+    OK(cu.cuMemAlloc_v2(&p, 100));
+    OK(cu.cuMemFree_v2(p));
+    exit(0);
+}
+
+Test(fakes, report)
+{
+    char path[] = "/tmp/reportXXXXXX";
+    int fd = mkstemp(path), status;
+    cr_assert(fd >= 0);
+    close(fd);
+    setenv("FAKE_CUDA_REPORT", path, 1);
+    pid_t child = fork();
+    if (!child)
+        leave_memory();
+    cr_assert(waitpid(child, &status, 0) == child && status == 0);
+    char *text = read_text(path);
+    cr_assert(strstr(text, "cuMemAlloc 2\n"), "%s", text);
+    cr_assert(strstr(text, "left memory 1\n"), "%s", text);
+    cr_assert(strstr(text, "left streams 0\n"), "%s", text);
+    free(text);
+    unlink(path);
+    unsetenv("FAKE_CUDA_REPORT");
 }
 
 /* ---- what goes wrong */

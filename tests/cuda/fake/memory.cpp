@@ -1,5 +1,6 @@
 // Memory of cards and pinned memory, with guard bytes on both sides; copies.
 #include "fake.h"
+#include "cuda/poison.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -32,6 +33,8 @@ void *allocate(CUctx_st *c, size_t n)
     memset(base, GUARD_BYTE, GUARD);
     memset(base + GUARD, NAN_BYTE, n < FILLED ? n : FILLED);
     memset(base + GUARD + n, GUARD_BYTE, GUARD);
+    poison(base, GUARD);
+    poison(base + GUARD + n, GUARD);
     memory[(uintptr_t)base + GUARD] = {c, n};
     return base + GUARD;
 }
@@ -62,6 +65,7 @@ CudaResult release(uintptr_t p, bool pinned)
         return INVALID_VALUE;
     if (!intact(p, m->second.bytes))
         die(damage());
+    unpoison((unsigned char *)p - GUARD, m->second.bytes + 2 * GUARD);
     free((unsigned char *)p - GUARD);
     memory.erase(m);
     return CUDA_OK;
