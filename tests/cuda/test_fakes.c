@@ -435,6 +435,7 @@ static void leave_memory(void)
 {
     CudaAddress p;
     start();
+    free(cubin_of_unit("-arch=sm_90"));
     OK(cu.cuMemAlloc_v2(&p, 100));
     OK(cu.cuMemAlloc_v2(&p, 100));
     OK(cu.cuMemFree_v2(p));
@@ -456,6 +457,8 @@ Test(fakes, report)
     cr_assert(strstr(text, "cuMemAlloc 2\n"), "%s", text);
     cr_assert(strstr(text, "left memory 1\n"), "%s", text);
     cr_assert(strstr(text, "left streams 0\n"), "%s", text);
+    cr_assert(strstr(text, "nvrtcCompileProgram 1\n"), "%s", text);
+    cr_assert(strstr(text, "left programs 0\n"), "%s", text);
     free(text);
     unlink(path);
     unsetenv("FAKE_CUDA_REPORT");

@@ -9,7 +9,8 @@ namespace fake {
 namespace {
 
 std::mutex lock;
-std::map<std::string, int64_t> calls;
+// Never destroyed: the report at the end of the process reads it.
+auto &calls = *new std::map<std::string, int64_t>();
 
 std::string plain(const char *name)
 {
@@ -70,10 +71,23 @@ int count_call(const char *function, int usual_failure)
     return 0;
 }
 
-void report_calls(FILE *f)
-{
-    for (const auto &c : calls)
-        fprintf(f, "%s %lld\n", c.first.c_str(), (long long)c.second);
-}
+namespace {
+
+// Written when the library goes.
+struct Report {
+    ~Report()
+    {
+        std::string file = setting_text("FAKE_CUDA_REPORT", "");
+        FILE *f = file.empty() ? nullptr : fopen(file.c_str(), "a");
+        if (!f)
+            return;
+        for (const auto &c : calls)
+            fprintf(f, "%s %lld\n", c.first.c_str(), (long long)c.second);
+        report_left(f);
+        fclose(f);
+    }
+} report;
+
+} // namespace
 
 } // namespace fake

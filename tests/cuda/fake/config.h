@@ -11,9 +11,10 @@
 //   FAKE_CUDA_FAIL            name:n or name:n=result, more after commas: the n-th
 //                             call of the name (1 is the first; without _v2) fails;
 //                             name:n+ fails from then on
-//   FAKE_CUDA_REPORT          a file: at the end of the process a line `name
-//                             calls` for each function, then `left what n` for
-//                             memory, streams, events, ... not given back
+//   FAKE_CUDA_REPORT          a file; at the end of the process each library adds
+//                             a line `name calls` for each function called, then
+//                             `left what n` for memory, streams, programs, ...
+//                             that were not given back
 //   FAKE_NVRTC_VERSION        13.0
 //   FAKE_NVRTC_ARCHS          80,86,89,90,100,120
 #pragma once
@@ -28,6 +29,8 @@ std::string setting_text(const char *name, const char *otherwise);
 
 // Counts a call of a function; not 0: the result it shall fail with.
 int count_call(const char *name, int usual_failure);
-void report_calls(FILE *f);
+
+// Lines `left what n`; each library has its own.
+void report_left(FILE *f);
 
 } // namespace fake

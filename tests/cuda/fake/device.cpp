@@ -96,23 +96,14 @@ const ErrorText *find_error(CudaResult r)
     return nullptr;
 }
 
-// Written when the library goes.
-struct Report {
-    ~Report()
-    {
-        std::string file = setting_text("FAKE_CUDA_REPORT", "");
-        FILE *f = file.empty() ? nullptr : fopen(file.c_str(), "w");
-        if (!f)
-            return;
-        report_calls(f);
-        report_left(f);
-        report_left_streams(f);
-        report_left_modules(f);
-        fclose(f);
-    }
-} report;
-
 } // namespace
+
+void report_left(FILE *f)
+{
+    report_left_memory(f);
+    report_left_streams(f);
+    report_left_modules(f);
+}
 
 CUctx_st *context_of(int device)
 {

@@ -143,8 +143,8 @@ CudaResult submit(CudaStream *s, Operation op);
 CudaResult drain(CudaStream *s);
 void drain_all();
 
-// ---- for the report: lines `left what n`
-void report_left(FILE *f);
+// ---- for report_left
+void report_left_memory(FILE *f);
 void report_left_streams(FILE *f);
 void report_left_modules(FILE *f);
 

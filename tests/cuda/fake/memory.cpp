@@ -109,7 +109,7 @@ std::string damage()
     return "";
 }
 
-void report_left(FILE *f)
+void report_left_memory(FILE *f)
 {
     size_t device = 0, pinned = 0;
     for (const auto &m : memory)

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "cuda/emulator.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
@@ -33,6 +34,8 @@ struct NvrtcProgram_st {
 };
 
 namespace {
+
+std::atomic<int> programs; // that there are
 
 #define ENTER()                                                                \
     if (int failure = fake::count_call(__func__, NVRTC_INTERNAL_ERROR))        \
@@ -149,6 +152,8 @@ NvrtcResult compile(NvrtcProgram *p, const Target &t)
 
 } // namespace
 
+void fake::report_left(FILE *f) { fprintf(f, "left programs %d\n", programs.load()); }
+
 const char *nvrtcGetErrorString(NvrtcResult r)
 {
     bool known = r >= 0 && r < (int)(sizeof ERRORS / sizeof *ERRORS);
@@ -188,6 +193,7 @@ NvrtcResult nvrtcCreateProgram(NvrtcProgram **p, const char *source, const char 
     if (!p || !source || n_headers < 0)
         return NVRTC_INVALID_INPUT;
     *p = new NvrtcProgram_st();
+    programs++;
     (*p)->source = source;
     for (int i = 0; i < n_headers; i++) {
         (*p)->name.push_back(header_name[i]);
@@ -203,6 +209,7 @@ NvrtcResult nvrtcDestroyProgram(NvrtcProgram **p)
         return NVRTC_INVALID_PROGRAM;
     delete *p;
     *p = nullptr;
+    programs--;
     return NVRTC_OK;
 }
 
