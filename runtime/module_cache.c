@@ -211,23 +211,49 @@ static int compare_age(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-static void drop_oldest(const ModuleCache *c)
+/* Entries, the oldest first; false if the folder does not open. */
+static bool list_folder(const ModuleCache *c, DIR **d, Listing *l)
 {
-    Listing l = {0};
-    DIR *d = opendir(c->dir);
-    if (!d)
+    *l = (Listing){0};
+    *d = c->dir ? opendir(c->dir) : NULL;
+    if (!*d)
+        return false;
+    for (struct dirent *x; (x = readdir(*d));)
+        list_entry(l, dirfd(*d), x->d_name);
+    if (l->n)
+        qsort(l->entry, l->n, sizeof *l->entry, compare_age);
+    return true;
+}
+
+static void drop_above(const ModuleCache *c, int64_t limit)
+{
+    Listing l;
+    DIR *d;
+    if (!list_folder(c, &d, &l))
         return;
-    for (struct dirent *x; (x = readdir(d));)
-        list_entry(&l, dirfd(d), x->d_name);
-    if (l.n)
-        qsort(l.entry, l.n, sizeof *l.entry, compare_age);
-    for (size_t i = 0; i < l.n && l.bytes > c->limit; i++) {
+    for (size_t i = 0; i < l.n && l.bytes > limit; i++) {
         unlinkat(dirfd(d), l.entry[i].name, 0);
         l.bytes -= l.entry[i].bytes;
     }
     closedir(d);
     free(l.entry);
 }
+
+CacheStats cache_stats(const ModuleCache *c)
+{
+    Listing l;
+    DIR *d;
+    CacheStats s = {.dir = c->dir, .limit = c->limit};
+    if (!list_folder(c, &d, &l))
+        return s;
+    s.entries = (int64_t)l.n;
+    s.bytes = l.bytes;
+    closedir(d);
+    free(l.entry);
+    return s;
+}
+
+void cache_clear(ModuleCache *c) { drop_above(c, -1); }
 
 void cache_put(ModuleCache *c, const CacheKey *key, const void *data, size_t n)
 {
@@ -247,7 +273,7 @@ void cache_put(ModuleCache *c, const CacheKey *key, const void *data, size_t n)
         free(c->dir);
         c->dir = NULL; /* say it once */
     } else {
-        drop_oldest(c);
+        drop_above(c, c->limit);
     }
     err_free(e);
     buf_free(&path);

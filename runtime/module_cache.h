@@ -38,4 +38,13 @@ bool cache_get(ModuleCache *c, const CacheKey *key, Buf *out);
 /* Adds or replaces an entry, then drops the oldest ones above the limit. */
 void cache_put(ModuleCache *c, const CacheKey *key, const void *data, size_t n);
 
+/* What the folder holds. */
+typedef struct {
+    const char *dir; /* NULL: there is no folder that can be used */
+    int64_t entries, bytes, limit;
+} CacheStats;
+CacheStats cache_stats(const ModuleCache *c);
+/* Removes every entry. */
+void cache_clear(ModuleCache *c);
+
 #endif

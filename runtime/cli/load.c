@@ -8,11 +8,15 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "compiler/schedule.h"
+#include "gen/cuda/cuda.h"
+#include "runtime/cli/cuda_files.h"
+#include "runtime/cli/devices.h"
 #include "runtime/cli/dump_code.h"
 #include "runtime/cli/interp_executor.h"
 #include "runtime/cli/plan_check.h"
 #include "runtime/cli/print.h"
 #include "runtime/cli/request.h"
+#include "runtime/nvrtc.h"
 #include "runtime/provider.h"
 
 /* A plan of the largest model is some MiB of text. */
@@ -132,6 +136,7 @@ static Err *open_executor(const Options *o, Loaded *l)
     ExecSpec spec = {.plan = l->plan,
                      .file = l->file,
                      .kernels = l->kernels,
+                     .cuda = l->cuda,
                      .pool = l->pool,
                      .progress = show ? show_progress : NULL,
                      .progress_ctx = &progress,
@@ -139,24 +144,66 @@ static Err *open_executor(const Options *o, Loaded *l)
     return exec_open(&spec, &l->executor);
 }
 
-static Err *make_kernels(const Options *o, Loaded *l)
+static Err *make_host_kernels(const Options *o, Loaded *l, ModuleCache *cache)
 {
     const HostProvider *provider;
-    int64_t threads = o->threads ? o->threads : pool_cpus();
     TRY(provider_open(o->provider, &provider));
     if (o->dump)
         TRY(dump_code(provider, l->plan, o->cpu, o->dump));
-    TRY(pool_new(threads > INT32_MAX ? INT32_MAX : (int)threads, &l->pool));
-    ModuleCache *cache = cache_open(o->cache_dir, o->cache_size);
-    Err *e =
-        kernel_set_new(l->plan, provider, o->cpu, cache, l->pool, &l->kernels);
-    cache_close(cache);
-    if (e)
-        return e;
+    TRY(kernel_set_new(l->plan, provider, o->cpu, cache, l->pool, &l->kernels));
     KernelStats s = kernel_set_stats(l->kernels);
     log_info("load", "%d kernels in %d objects, %d of them cached, %lld bytes",
              l->plan->n_kernels, s.groups, s.cached, (long long)s.bytes);
     return NULL;
+}
+
+/* The source is written for the first card's architecture. */
+static Err *dump_source(const Options *o, const Loaded *l)
+{
+    const CudaDriver *d;
+    int card;
+    TRY(cuda_driver(&d));
+    TRY(cuda_card_of(&l->plan->device[0], &card));
+    NvrtcTarget t = nvrtc_target(NULL, d->card[card].arch);
+    return cuda_files_dump(l->code, t.name, o->dump);
+}
+
+static Err *make_cuda_kernels(const Options *o, Loaded *l, ModuleCache *cache)
+{
+    TRY(cuda_code(l->plan, &l->code));
+    if (o->kernel_dir)
+        TRY(cuda_files_replace(l->code, o->kernel_dir));
+    if (o->dump)
+        TRY(dump_source(o, l));
+    CudaKernelsSpec spec = {.plan = l->plan,
+                            .code = l->code,
+                            .cache = cache,
+                            .pool = l->pool,
+                            .graphs = strcmp(o->graphs, "on") == 0,
+                            .early = strcmp(o->early, "on") == 0};
+    TRY(cuda_kernels_new(&spec, &l->cuda));
+    CudaKernelStats s = cuda_kernels_stats(l->cuda);
+    log_info("load",
+             "%d kernels in %d units, %d of them cached, %lld bytes; compiled "
+             "in %.2f s, loaded in %.2f s",
+             l->plan->n_kernels, s.units, s.cached, (long long)s.bytes,
+             s.compile_s, s.load_s);
+    return NULL;
+}
+
+static Err *make_kernels(const Options *o, Loaded *l)
+{
+    const Plan *p = l->plan;
+    int64_t threads = o->threads ? o->threads : pool_cpus();
+    bool host = devices_are(p->device, p->n_devices, "host");
+    if (!host && !devices_are(p->device, p->n_devices, "cuda"))
+        return err_new(ERR_INPUT, "the plan's devices are neither all host nor "
+                                  "all cuda");
+    TRY(pool_new(threads > INT32_MAX ? INT32_MAX : (int)threads, &l->pool));
+    ModuleCache *cache = cache_open(o->cache_dir, o->cache_size);
+    Err *e = (host ? make_host_kernels : make_cuda_kernels)(o, l, cache);
+    cache_close(cache);
+    return e;
 }
 
 static Err *load_compiled(const Options *o, const LoadWish *w, Loaded *l)
@@ -213,6 +260,8 @@ void load_close(Loaded *l)
     else if (l->executor)
         l->executor->kind->close(l->executor);
     kernel_set_free(l->kernels);
+    cuda_kernels_free(l->cuda);
+    cuda_code_free(l->code);
     pool_free(l->pool);
     plan_free(l->plan);
     tokenizer_free(l->tokenizer);

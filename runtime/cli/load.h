@@ -6,6 +6,7 @@
 #define CLI_LOAD_H
 
 #include "runtime/cli/options.h"
+#include "runtime/cuda_kernels.h"
 #include "runtime/exec.h"
 #include "runtime/session.h"
 #include "runtime/tokenizer.h"
@@ -29,7 +30,9 @@ typedef struct {
     Tokenizer *tokenizer; /* NULL if not wished for */
     Plan *plan;           /* NULL with --devices=interp */
     Pool *pool;
-    KernelSet *kernels; /* NULL with --devices=interp */
+    KernelSet *kernels; /* NULL unless the plan is for host devices */
+    CudaCode *code;     /* NULL unless it is for cards */
+    CudaKernels *cuda;
     Executor *executor; /* the session's */
     Session *session;
     LoadTimes times;

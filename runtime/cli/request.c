@@ -63,20 +63,12 @@ static Err *sizes(const Options *o, const ModelInfo *m, int64_t outputs,
     return NULL;
 }
 
-static bool is_host(const Machine *m)
-{
-    for (int i = 0; m && i < m->n_devices; i++)
-        if (strcmp(m->device[i].kind, "host") != 0)
-            return false;
-    return true;
-}
-
 static BlockType activations(const char *name, const Machine *m)
 {
     if (strcmp(name, "int8") == 0)
         return BT_q8a;
     bool words = strcmp(name, "int16") == 0;
-    words = words || (strcmp(name, "auto") == 0 && is_host(m));
+    words = words || (strcmp(name, "auto") == 0 && devices_are(m->device, m->n_devices, "host"));
     return words ? BT_q16a : BT_f32;
 }
 
