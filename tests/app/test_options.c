@@ -48,7 +48,7 @@ Test(options, defaults_and_given)
     cr_expect(!o.given[OPT_batch]);
     cr_expect_eq(o.cache_size, INT64_C(1) << 30);
     cr_expect_float_eq(o.top_p, 0.95, 1e-12);
-    cr_expect_str_eq(o.devices, "host");
+    cr_expect_str_eq(o.devices, "auto");
     arena_free(a);
 }
 
