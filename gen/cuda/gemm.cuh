@@ -111,14 +111,13 @@ DEVICE uint4 gemm_right(const u8 *slab, int tokens, int s)
 CONSTANT int GEMM_GROUPS = 8;
 typedef float GemmSums[2][GEMM_GROUPS][4];
 
-// Steps s and s + 1 of block j: B0, B1 are the types of the two tiles.
+// The left operands of steps s and s + 1 of block j: B0, B1 are the types of the
+// two tiles.
 template <class B0, class B1>
-DEVICE void gemm_steps(GemmSums &sum, const typename B0::Raw &r0,
-                       const typename B1::Raw &r1, int j, int s,
-                       const u8 *slab, int count, const u8 *table0,
-                       const u8 *table1)
+DEVICE void gemm_left(u32 (&a)[2][2][4], const typename B0::Raw &r0,
+                      const typename B1::Raw &r1, int j, int s,
+                      const u8 *table0, const u8 *table1)
 {
-    u32 a[2][2][4]; // step, tile
     UNROLL for (int i = 0; i < 2; i++)
         UNROLL for (int h = 0; h < 2; h++) {
             u32 w[2];
@@ -129,16 +128,47 @@ DEVICE void gemm_steps(GemmSums &sum, const typename B0::Raw &r0,
             a[i][1][h] = w[0];
             a[i][1][2 + h] = w[1];
         }
-    UNROLL for (int n = 0; n < GEMM_GROUPS; n++) {
-        int tokens = (2 * n + (warp() & 1)) * 8;
-        if (tokens < count) {
-            uint4 x = gemm_right(slab, tokens, s);
-            const u32 b0[2] = {x.x, x.y}, b1[2] = {x.z, x.w};
-            UNROLL for (int m = 0; m < 2; m++) {
-                mma_f16(sum[m][n], a[0][m], b0);
-                mma_f16(sum[m][n], a[1][m], b1);
-            }
+}
+
+// Groups FROM .. FROM + N - 1.  No product waits for the one before it.
+template <int FROM, int N>
+DEVICE void gemm_multiply(GemmSums &sum, const u32 (&a)[2][2][4], const u8 *slab,
+                          int s)
+{
+    uint4 x[N];
+    UNROLL for (int n = 0; n < N; n++)
+        x[n] = gemm_right(slab, (2 * (FROM + n) + (warp() & 1)) * 8, s);
+    UNROLL for (int i = 0; i < 2; i++)
+        UNROLL for (int n = 0; n < N; n++) {
+            const u32 b[2] = {i ? x[n].z : x[n].x, i ? x[n].w : x[n].y};
+            UNROLL for (int m = 0; m < 2; m++)
+                mma_f16(sum[m][FROM + n], a[i][m], b);
         }
+}
+
+// 128 k.  A branch keeps the compiler from mixing what is before and behind it,
+// so a full block has none; others skip pairs of groups without tokens (what
+// lies there is never stored).
+template <class B0, class B1>
+DEVICE void gemm_slab(GemmSums &sum, const typename B0::Raw &r0,
+                      const typename B1::Raw &r1, int j, const u8 *slab,
+                      int count, const u8 *table0, const u8 *table1)
+{
+    u32 a[2][2][4];
+    if (count > 96) {
+        UNROLL for (int s = 0; s < 8; s += 2) {
+            gemm_left<B0, B1>(a, r0, r1, j, s, table0, table1);
+            gemm_multiply<0, 8>(sum, a, slab, s);
+        }
+        return;
+    }
+    UNROLL for (int s = 0; s < 8; s += 2) {
+        gemm_left<B0, B1>(a, r0, r1, j, s, table0, table1);
+        gemm_multiply<0, 2>(sum, a, slab, s);
+        if (count > 32)
+            gemm_multiply<2, 2>(sum, a, slab, s);
+        if (count > 64)
+            gemm_multiply<4, 2>(sum, a, slab, s);
     }
 }
 
@@ -171,10 +201,9 @@ DEVICE void gemm_block(GemmSums &sum, u8 *shared, const GemmPlace &p,
                 gemm_fetch<WIDTH>(shared, p, slab + GEMM_STAGES - 1);
             copy_commit();
             if (w0)
-                UNROLL for (int s = 0; s < 8; s += 2)
-                    gemm_steps<B0, B1>(sum, r0, r1, j, s,
-                                       shared + slab % GEMM_STAGES * GEMM_SLAB,
-                                       p.count, table0, table1);
+                gemm_slab<B0, B1>(sum, r0, r1, j,
+                                  shared + slab % GEMM_STAGES * GEMM_SLAB,
+                                  p.count, table0, table1);
         }
     }
     sync_threads(0, GEMM_THREADS); // before the ring is filled again

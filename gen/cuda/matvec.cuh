@@ -138,6 +138,8 @@ template <class B, int J, class A, int K, int P, int COLS, int WK> struct Vec {
     // floats of shared memory for the parts of sums
     CONSTANT int ROOM = VEC_WARPS * P * COLS * 16;
     typedef typename B::Raw Raw;
+    // Two tiles of the widest types do not fit the registers of a lane.
+    CONSTANT bool AHEAD = sizeof(Raw) <= 60 * 4;
 
     const u8 *weight[P]; // of the matrix (of the expert) at hand
     const u8 *values;    // shared: COLS rows
@@ -181,7 +183,9 @@ template <class B, int J, class A, int K, int P, int COLS, int WK> struct Vec {
             float sum[COLS][2] = {};
             NO_UNROLL for (int i = 0; i < EACH; i++) {
                 Raw now = next;
-                if (i + 1 < EACH)
+                if (!AHEAD)
+                    load(v, now, row, p, i);
+                else if (i + 1 < EACH)
                     load(v, next, row, p, i + 1);
                 else if (p + 1 < P)
                     load(v, next, row, p + 1 < P ? p + 1 : 0, 0);
@@ -237,7 +241,7 @@ template <class V>
 DEVICE void vec_first(const V &v, typename V::Raw &next, int rows, int unit)
 {
     int row = unit * V::SLOTS + warp() / (VEC_WARPS / V::SLOTS);
-    if (row < rows)
+    if (V::AHEAD && row < rows)
         V::load(v, next, row, 0, 0);
 }
 
@@ -259,7 +263,7 @@ DEVICE void vec_experts(const V &all, const i32 *ids, int pairs, float *room,
     if (unit < units) {
         UNROLL for (int p = 0; p < P; p++)
             now.weight[p] = all.weight[p] + ids[unit / each] * expert_bytes;
-        if (row < rows)
+        if (V::AHEAD && row < rows)
             V::load(now, next, row, 0, 0);
     }
     for (; unit < units; unit += blocks_x()) {
@@ -274,7 +278,7 @@ DEVICE void vec_experts(const V &all, const i32 *ids, int pairs, float *room,
         now.values = all.values + row_of(pair) * row_bytes;
         if (row < rows)
             V::row(now, room, next, row, after, after_row);
-        else if (after_row >= 0)
+        else if (V::AHEAD && after_row >= 0)
             V::load(after, next, after_row, 0, 0);
         sync_threads(0, VEC_THREADS);
         for (int i = thread(); i < V::SLOTS * 16; i += VEC_THREADS) {
