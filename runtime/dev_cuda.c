@@ -2,7 +2,7 @@
  *
  * Logical devices of a card share its context and its kernels; each has a
  * stream and memory of its own.  What is asked for is queued on the stream, and
- * only fetch and finish wait. */
+ * only finish waits. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,13 +189,6 @@ static Err *fill(Device *d, Place at, uint8_t value, int64_t n)
                    c->stream);
 }
 
-static Err *wait(CudaDevice *c)
-{
-    TRY(CUDA_ON(c, cuStreamSynchronize, c->stream));
-    c->sent_at = 0;
-    return NULL;
-}
-
 static void want_slot(CudaDevice *c, int slot)
 {
     if (slot < c->n_fetched)
@@ -214,11 +207,10 @@ static Err *fetch(Device *d, Place at, int64_t n, int slot, const void **out)
     want_slot(c, slot);
     Pinned *m = &c->fetched[slot];
     TRY(pinned_grow(c, m, n > 0 ? n : 1));
-    if (n > 0)
-        TRY(CUDA_ON(c, cuMemcpyDtoHAsync_v2, m->p, at_place(c, at), (size_t)n,
-                    c->stream));
     *out = m->p;
-    return wait(c);
+    return n > 0 ? CUDA_ON(c, cuMemcpyDtoHAsync_v2, m->p, at_place(c, at),
+                           (size_t)n, c->stream)
+                 : NULL;
 }
 
 static Err *copy(Device *to, Place at, Device *from, Place src, int64_t n)
@@ -249,7 +241,9 @@ static Err *finish(Device *d)
 {
     CudaDevice *c = cuda_device(d);
     TRY(cuda_device_enter(c));
-    return wait(c);
+    TRY(CUDA_ON(c, cuStreamSynchronize, c->stream));
+    c->sent_at = 0;
+    return NULL;
 }
 
 /* The computing threads are the card's. */

@@ -1,8 +1,8 @@
 /* device.h - what the executor needs of a device: memory and launches.
  *
  * A device of a plan has three regions (plan.h), allocated once.  What it is
- * asked to do is done in order, perhaps later than the call returns: `fetch`
- * and `finish` wait.  One thread at a time uses a device, but its weights may
+ * asked to do is done in order, perhaps later than the call returns: `finish`
+ * waits.  One thread at a time uses a device, but its weights may
  * be loaded by many. */
 #ifndef RUNTIME_DEVICE_H
 #define RUNTIME_DEVICE_H
@@ -62,9 +62,8 @@ typedef struct {
     /* src may be used again when it returns. */
     Err *(*write)(Device *d, Place at, const void *src, int64_t n);
     Err *(*fill)(Device *d, Place at, uint8_t value, int64_t n);
-    /* Waits for everything before, then *out points to the bytes until the
-     * next fetch to the same slot or, for a device whose memory we see, the
-     * next launch. */
+    /* After the next finish *out points to the bytes, until the next fetch to
+     * the same slot or, for a device whose memory we see, the next launch. */
     Err *(*fetch)(Device *d, Place at, int64_t n, int slot, const void **out);
     Err *(*launch)(Device *d, const LaunchList *l);
     /* To another device of the kind, done in `from`'s order. */

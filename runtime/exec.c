@@ -168,6 +168,18 @@ static Err *run_stage(const Stage *g)
     return run_steps(g, &c);
 }
 
+static Err *finish(Device *d)
+{
+    return d->kind->finish ? d->kind->finish(d) : NULL;
+}
+
+static Err *finish_all(Exec *x)
+{
+    for (int i = 0; i < x->plan->n_devices; i++)
+        TRY(finish(x->device[i]));
+    return NULL;
+}
+
 static Err *read_result(const Exec *x, const PlanBuffer *b, const KernelCall *c,
                         int slot, const float **out)
 {
@@ -176,6 +188,13 @@ static Err *read_result(const Exec *x, const PlanBuffer *b, const KernelCall *c,
     TRY(d->kind->fetch(d, program_place(b, 0), used_bytes(b, c), slot, &p));
     *out = p;
     return NULL;
+}
+
+/* They lie on the devices of the last stage, or on any if there are none. */
+static Err *finish_results(Exec *x, const Program *p)
+{
+    int last = p->stage[p->n_stages - 1].device;
+    return last < 0 ? finish_all(x) : finish(x->device[last]);
 }
 
 static Err *read_results(Exec *x, const Program *p, const Step *s,
@@ -190,19 +209,7 @@ static Err *read_results(Exec *x, const Program *p, const Step *s,
     for (int i = 0; i < p->plan->n_taps; i++)
         TRY(read_result(x, p->tapped[i], &c, FETCH_TAPS + i,
                         &p->tap[i].values));
-    return NULL;
-}
-
-static Err *finish(Device *d)
-{
-    return d->kind->finish ? d->kind->finish(d) : NULL;
-}
-
-static Err *finish_all(Exec *x)
-{
-    for (int i = 0; i < x->plan->n_devices; i++)
-        TRY(finish(x->device[i]));
-    return NULL;
+    return finish_results(x, p);
 }
 
 /* Fills bytes [from, to) of a device's scratch with NaNs. */
@@ -352,6 +359,7 @@ static Err *keep_state(Exec *x, const PlanState *s, int64_t at)
     const void *p;
     TRY(d->kind->fetch(d, (Place){REGION_STATES, s->offset}, s->bytes,
                        FETCH_STATE, &p));
+    TRY(finish(d));
     memcpy(x->kept + at, p, (size_t)s->bytes);
     return NULL;
 }

@@ -497,6 +497,7 @@ Test(device, weights_in_tiles)
     toy_ok(weights_load(&spec, &d));
     toy_ok(d->kind->fetch(d, (Place){REGION_WEIGHTS, 0}, p->device[0].weights,
                           0, &memory));
+    toy_ok(d->kind->finish(d));
     int64_t from = 0;
     for (int i = 0; i < p->n_weights; i++) {
         const PlanWeight *w = &p->weight[i];

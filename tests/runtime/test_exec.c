@@ -276,7 +276,9 @@ Test(exec, refused_plans)
     static const char *const cases[][3] = {
         {"d1 \"host:1\" \"host\" capacity 0",
          "d1 \"host:1\" \"host\" capacity 1500", "36 more than its memory"},
-        {"d1 \"host:1\" \"host\"", "d1 \"host:1\" \"cuda\"", "kind 'cuda'"},
+        {"d1 \"host:1\" \"host\"", "d1 \"host:1\" \"disk\"", "kind 'disk'"},
+        {"d1 \"host:1\" \"host\"", "d1 \"host:1\" \"cuda\"",
+         "no kernels were made for this card"},
         {"w0 \"table\"", "w0 \"chair\"", "no tensor 'chair'"},
         {"w0 \"table\" f32 [8, 16]", "w0 \"table\" i32 [8, 16]",
          "is f32, the plan expects i32"},
