@@ -75,6 +75,14 @@ void emit_kernel(Emit *e, const char *suffix, int threads, int blocks,
               blocks);
 }
 
+void emit_launch_again(Emit *e, CudaLaunch l)
+{
+    const CudaLaunch *last = &e->kernel->launch[e->kernel->n_launches - 1];
+    l.symbol = last->symbol;
+    l.threads = last->threads;
+    add_launch(e, l);
+}
+
 const char *emit_scratch(Emit *e, int64_t bytes_each, Sym by)
 {
     enum { ALIGN = 256 };

@@ -22,6 +22,9 @@ typedef struct {
     Buf head, body;    /* includes; the text after them */
     CudaKernel *kernel;
     int cap_launches;
+    /* By node, may be NULL: values of the kernel that lie in memory of their
+     * own, as names of functions of the index in a row. */
+    const char **stored;
     Err *err;
 } Emit;
 
@@ -42,6 +45,8 @@ const char *emit_format(Emit *e, const char *fmt, ...)
  * l->threads are set here. */
 void emit_kernel(Emit *e, const char *suffix, int threads, int blocks,
                  CudaLaunch l);
+/* The last kernel once more, for other steps. */
+void emit_launch_again(Emit *e, CudaLaunch l);
 /* Bytes of scratch that a launch wants besides those asked for before, for
  * every step: e(s) = ceil(k s / per), rounded up to 256.  The offset is text:
  * an expression of the call.  Only one symbol a kernel. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gen/cuda/emit.h"
+#include "gen/cuda/emit_pack.h"
 
 /* ops.def's column of meanings, on doubles. */
 static const char *const meaning[OP_COUNT] = {
@@ -124,14 +125,36 @@ static const char *broadcast(Emit *e, const Type *t, const Type *as,
     return emit_format(e, "(%s)", sum);
 }
 
+static bool is_stored(const Emit *e, Ref r)
+{
+    return e->stored && e->stored[r];
+}
+
+/* Element of a weight in blocks. */
+static const char *load_blocks(Emit *e, BlockType t, int arg, const char *index)
+{
+    const char *file = emit_pack_file(t);
+    if (!file)
+        emit_fail(e, err_new(ERR_DEVICE, "no CUDA code reads %s",
+                             block_info[t].name));
+    else
+        emit_include(e, file);
+    return emit_format(e, "file_value_%s(call.arg[%d], %s)",
+                       block_info[t].name, arg, index);
+}
+
 static const char *load(Emit *e, Ref root, const char *index)
 {
     BlockType t = emit_node(e, root)->type.dtype;
     int arg = emit_arg(e, root);
+    if (is_stored(e, root))
+        return emit_format(e, "%s(%s)", e->stored[root], index);
     if (arg < 0) {
         emit_fail(e, err_new(ERR_DEVICE, "a value that is no argument"));
         return "0";
     }
+    if (block_info[t].kind == BLOCK_QUANT)
+        return load_blocks(e, t, arg, index);
     const char *p =
         emit_format(e, "((const %s *)call.arg[%d])[%s]", emit_type(t), arg,
                     index);
@@ -150,7 +173,7 @@ const char *emit_element(Emit *e, Ref r, const Type *as, const char *row,
     if (n->op == OP_const)
         return emit_format(e, "(float)%.9g", n->attr[ATTR_value].f);
     i = emit_view_index(e, r, broadcast(e, &emit_node(e, r)->type, as, i));
-    if (emit_lead(&n->type) != SYM_ONE)
+    if (emit_lead(&n->type) != SYM_ONE && !is_stored(e, root))
         i = emit_format(e, "(i64)(%s) * %lld + %s", row,
                         (long long)emit_row_size(&n->type), i);
     return load(e, root, i);
@@ -173,8 +196,8 @@ static void store(Emit *e, const Element *x, Ref r, const char *value)
 {
     int arg = r < e->g->n_params ? -1 : emit_arg(e, r);
     if (arg >= 0)
-        emit_text(e, "    ((float *)call.arg[%d])[(i64)(%s) * %lld + %s] = %s;\n",
-                  arg, x->row, (long long)emit_row_size(&emit_node(e, r)->type),
+        emit_text(e, "    ((%s *)call.arg[%d])[(i64)(%s) * %lld + %s] = %s;\n",
+                  emit_type(emit_node(e, r)->type.dtype), arg, x->row, (long long)emit_row_size(&emit_node(e, r)->type),
                   x->i, value);
 }
 

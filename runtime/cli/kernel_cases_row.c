@@ -2,6 +2,7 @@
 #include "runtime/cli/kernel_cases.h"
 
 #define STEPS {{1, 1, 0}, {6, 3, 2}}
+#define LANDED "q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q3_k q4_k q5_k q6_k"
 #define MANY {{1, 1, 0}, {40, 1, 3}}
 const KernelCase kernel_cases_row[] = {
     {"scaled", 1e-11, STEPS,
@@ -207,7 +208,7 @@ const KernelCase kernel_cases_row[] = {
         "($w: ?[512,9], %i: i32[T]) {\n"
         "  %y = embed $w, %i : f32[T,512]\n"
         "  ret %y\n"
-        "}\n", .each = case_quant_types},
+        "}\n", .each = LANDED},
     {"embed_floats", 0, STEPS,
      .text =
         "($w: ?[77,9], %i: i32[T]) {\n"

@@ -194,7 +194,8 @@ static Err *put_args(Run *r, Random *random)
     return NULL;
 }
 
-/* The error of n values in rows, and that of the worst against its row's RMS. */
+/* The error of n values in rows, and that of the worst against its row's RMS.
+ * What rounds to the same float is equal. */
 static double error_of(const double *got, const double *want, int64_t n,
                        int64_t row, double *worst)
 {
@@ -203,7 +204,8 @@ static double error_of(const double *got, const double *want, int64_t n,
     for (int64_t i = 0; i < n; i += row) {
         double most = 0, rms = 0;
         for (int64_t k = i; k < i + row && k < n; k++) {
-            bool same = got[k] == want[k] || (isnan(got[k]) && isnan(want[k]));
+            bool same = got[k] == (double)(float)want[k] ||
+                        (isnan(got[k]) && isnan(want[k]));
             double d = same ? 0 : got[k] - want[k];
             if (isfinite(want[k]))
                 rms += want[k] * want[k];

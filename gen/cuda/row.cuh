@@ -1,0 +1,179 @@
+// row.cuh - rows of values and the threads that share them: sums, norms, softmax,
+// the largest values.
+//
+// A team is a warp or a whole block.  What an operation reads and makes are
+// functions of the kernel, of the index in the row:
+//   x(i)        an element; may be called several times, by any thread
+//   put(i, y)   takes each element of the result once, from any thread
+// All threads of the team call an operation; values that put() leaves in shared
+// memory are there for the others after team_sync().
+#pragma once
+#include "common.cuh"
+
+// `room`: 512 bytes of shared memory that only these operations use; a warp has
+// none.
+template <int N> struct Team {
+    CONSTANT int SIZE = N;
+    float *room;
+};
+
+template <class T> DEVICE int team_rank(T) { return T::SIZE == 32 ? lane() : thread(); }
+template <class T> DEVICE void team_sync(T)
+{
+    if (T::SIZE == 32)
+        sync_warp();
+    else
+        sync_threads(0, T::SIZE);
+}
+template <class T> DEVICE float team_sum(T team, float x)
+{
+    if constexpr (T::SIZE == 32)
+        return warp_sum(x);
+    else
+        return block_sum<T::SIZE>(x, team.room);
+}
+template <class T> DEVICE float team_max(T team, float x)
+{
+    if constexpr (T::SIZE == 32)
+        return warp_max(x);
+    else
+        return block_max<T::SIZE>(x, team.room);
+}
+
+// Several rows, a warp each: f(h, team of the row).
+template <int ROWS, class T, class F> DEVICE void each_row(T team, F f)
+{
+    if constexpr (ROWS == 1 || T::SIZE == 32)
+        NO_UNROLL for (int h = 0; h < ROWS; h++) f(h, team);
+    else
+        NO_UNROLL for (int h = warp(); h < ROWS; h += T::SIZE / 32)
+            f(h, Team<32>{});
+}
+
+// ---- elements of a row: a thread has its rank, its rank + SIZE, ..
+// A row that is short enough is kept in registers.
+enum { KEPT = 16 };
+template <int D, class T> DEVICE constexpr bool is_kept(T)
+{
+    return D <= KEPT * T::SIZE;
+}
+// f(k, i) for the k-th own element, i.
+template <int D, class T, class F> DEVICE void each(T team, F f)
+{
+    if constexpr (D <= KEPT * T::SIZE) {
+        UNROLL for (int k = 0; k < (D + T::SIZE - 1) / T::SIZE; k++) {
+            int i = k * T::SIZE + team_rank(team);
+            if (D % T::SIZE == 0 || i < D)
+                f(k, i);
+        }
+    } else {
+        NO_UNROLL for (int i = team_rank(team); i < D; i += T::SIZE) f(0, i);
+    }
+}
+
+// The own elements: from registers, or read again.
+template <int D, class T, class X> struct Own {
+    T team;
+    X x;
+    float v[D <= KEPT * T::SIZE ? (D + T::SIZE - 1) / T::SIZE : 1];
+};
+template <int D, class T, class X> DEVICE Own<D, T, X> own(T team, X x)
+{
+    Own<D, T, X> o = {team, x, {}};
+    if constexpr (D <= KEPT * T::SIZE)
+        each<D>(team, [&](int k, int i) { o.v[k] = x(i); });
+    return o;
+}
+// f(i, value)
+template <int D, class T, class X, class F>
+DEVICE void each_own(const Own<D, T, X> &o, F f)
+{
+    each<D>(o.team, [&](int k, int i) {
+        f(i, D <= KEPT * T::SIZE ? o.v[k] : o.x(i));
+    });
+}
+
+// ---- operations
+template <int D, class T, class X, class Put>
+DEVICE void row_sum(T team, X x, Put put, float divisor)
+{
+    float sum = 0;
+    each<D>(team, [&](int, int i) { sum += x(i); });
+    sum = team_sum(team, sum);
+    if (team_rank(team) == 0)
+        put(0, sum / divisor);
+}
+
+// w(i) x / sqrt(sum of squares / divisor + eps)
+template <int D, class T, class X, class W, class Put>
+DEVICE void row_norm(T team, X x, W w, Put put, float divisor, float eps)
+{
+    auto o = own<D>(team, x);
+    float sum = 0;
+    each_own(o, [&](int, float v) { sum = fmaf(v, v, sum); });
+    float scale = 1 / sqrtf(team_sum(team, sum) / divisor + eps);
+    each_own(o, [&](int i, float v) { put(i, v * scale * w(i)); });
+}
+
+template <int D, class T, class X, class Put>
+DEVICE void row_softmax(T team, X x, Put put)
+{
+    auto o = own<D>(team, x);
+    float top = -bits_float(0x7f800000), sum = 0;
+    each_own(o, [&](int, float v) { top = fmaxf(top, v); });
+    top = team_max(team, top);
+    each_own(o, [&](int, float v) { sum += expf(v - top); });
+    float scale = 1 / team_sum(team, sum);
+    each_own(o, [&](int i, float v) { put(i, expf(v - top) * scale); });
+}
+
+// ---- the K largest, ties to the lower index
+// A value's rank as an unsigned number above 0; a NaN is below everything.
+DEVICE u32 order_of(float x)
+{
+    u32 b = float_bits(x == x ? x + 0.0f : -bits_float(0x7f800000));
+    return b & 0x80000000u ? ~b : b | 0x80000000u;
+}
+struct Best {
+    u32 order, inverse; // of the index: the larger the better
+};
+DEVICE bool above(Best a, Best b)
+{
+    return a.order > b.order || (a.order == b.order && a.inverse > b.inverse);
+}
+DEVICE Best warp_best(Best b)
+{
+    u32 order = warp_max_u32(b.order);
+    return {order, warp_max_u32(b.order == order ? b.inverse : 0)};
+}
+// `turn` counts calls: neighbouring ones use different halves of the room.
+template <class T> DEVICE Best team_best(T team, Best b, int turn)
+{
+    b = warp_best(b);
+    if constexpr (T::SIZE > 32) {
+        Best *room = (Best *)team.room + turn % 2 * 32;
+        if (lane() == 0)
+            room[warp()] = b;
+        team_sync(team);
+        b = warp_best(lane() < T::SIZE / 32 ? room[lane()] : Best{0, 0});
+    }
+    return b;
+}
+
+template <int D, int K, class T, class X, class Put>
+DEVICE void row_topk(T team, X x, Put put)
+{
+    auto o = own<D>(team, [&](int i) { return bits_float(order_of(x(i))); });
+    Best last = {0xffffffffu, 0xffffffffu};
+    NO_UNROLL for (int k = 0; k < K; k++) {
+        Best best = {0, 0};
+        each_own(o, [&](int i, float v) {
+            Best b = {float_bits(v), ~(u32)i};
+            if (above(last, b) && above(b, best))
+                best = b;
+        });
+        last = team_best(team, best, k);
+        if (team_rank(team) == 0)
+            put(k, (i32)~last.inverse);
+    }
+}
