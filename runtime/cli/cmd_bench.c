@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "runtime/cli/bandwidth.h"
 #include "runtime/cli/bench.h"
+#include "runtime/cli/cards.h"
 #include "runtime/cli/flight.h"
 #include "runtime/cli/load.h"
 #include "runtime/cli/print.h"
@@ -160,8 +161,9 @@ static void report_share(Bench *b, const char *key, double bytes_per_s,
                          int64_t n, Report *r)
 {
     char size[PRINT_BYTES_MAX];
-    double all = n < BANDWIDTH_MEMORY ? bandwidth_read(b->model.pool, n)
-                                      : b->read_bandwidth;
+    bool cached = n < BANDWIDTH_MEMORY && !b->model.cuda;
+    double all =
+        cached ? bandwidth_read(b->model.pool, n) : b->read_bandwidth;
     double share = all > 0 ? bytes_per_s / all : 0;
     report_line(r,
                 "  %.0f %% of the %.1f GB/s at which %s can be read again "
@@ -197,7 +199,7 @@ static void report_traffic(Bench *b, const Measure *m, double rate, Report *r)
         report_real(r, "bytes_per_s", "", sum * rate, "");
     }
     report_share(b, "share_of_bandwidth", sum * rate, BANDWIDTH_MEMORY, r);
-    if (sum < BANDWIDTH_MEMORY)
+    if (sum < BANDWIDTH_MEMORY && !b->model.cuda)
         report_share(b, "share_of_bandwidth_same_size", sum * rate,
                      (int64_t)sum, r);
 }
@@ -232,7 +234,9 @@ static void measure_memory(Bench *b, Report *r)
 {
     if (!b->model.pool)
         return;
-    b->read_bandwidth = bandwidth_read(b->model.pool, BANDWIDTH_MEMORY);
+    b->read_bandwidth = b->model.cuda
+                            ? cards_bandwidth(b->o, &b->model)
+                            : bandwidth_read(b->model.pool, BANDWIDTH_MEMORY);
     if (r->json)
         report_real(r, "read_bytes_per_s", "", b->read_bandwidth, "");
     report_line(r, "%-26s %.1f GB/s", "memory, read", b->read_bandwidth / 1e9);
@@ -245,6 +249,7 @@ static void report(Bench *b)
     report_int(&r, "threads", "threads",
                b->model.pool ? pool_threads(b->model.pool) : 1, "");
     report_bytes(&r, "peak_memory_bytes", "peak memory", load_peak_memory());
+    cards_report(&b->model, &r);
     measure_memory(b, &r);
     report_list(&r, "measurements");
     for (int i = 0; i < b->n_measures; i++)

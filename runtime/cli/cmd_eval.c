@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "runtime/cli/cards.h"
 #include "runtime/cli/load.h"
 #include "runtime/cli/metrics.h"
 #include "runtime/cli/report.h"
@@ -326,6 +327,7 @@ static void report_eval(Eval *v)
         report_real(&r, "load_s", "load", v->model.times.total, "s");
         report_bytes(&r, "peak_memory_bytes", "peak memory",
                      load_peak_memory());
+        cards_report(&v->model, &r);
     }
     report_end(&r);
 }

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "runtime/cli/cards.h"
 #include "runtime/cli/load.h"
 #include "runtime/cli/report.h"
 #include "runtime/sampler.h"
@@ -245,6 +246,7 @@ static void report_run(const Run *r, Report *p)
     report_real(p, "kernels_s", "  compile kernels", t->kernels, "s");
     report_real(p, "weights_s", "  read weights", t->weights, "s");
     report_bytes(p, "peak_memory_bytes", "peak memory", load_peak_memory());
+    cards_report(&r->model, p);
 }
 
 static void print_results(const Run *r)
