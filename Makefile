@@ -13,7 +13,7 @@ WERROR ?= 0
 FUZZ_SECONDS ?= 30
 BUILD_PACKAGES = cmake ninja-build pkg-config flex bison llvm-19-dev \
 	libpcre2-dev libutf8proc-dev
-TEST_PACKAGES = libcriterion-dev python3 python3-venv
+TEST_PACKAGES = libcriterion-dev g++ python3 python3-venv
 FUZZ_PACKAGES = clang libclang-rt-14-dev
 CONFIGURE = cmake -G Ninja -DWERROR=$(if $(filter 1,$(WERROR)),ON,OFF)
 

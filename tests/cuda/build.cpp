@@ -39,7 +39,8 @@ std::string read_file(const std::string &path)
 }
 
 // A name with a folder in it would leave the folder.
-bool write_unit(const std::string &dir, const char *source, const EmuHeader *header, int n)
+bool write_unit(const std::string &dir, const char *source,
+                const EmuHeader *header, int n)
 {
     if (!write_file(dir + "/unit.cu", source))
         return false;
@@ -68,7 +69,8 @@ void hash_text(uint64_t &h, const char *text)
 std::string cache_path(const char *source, const EmuHeader *header, int n,
                        const char *options)
 {
-    static const char *const own[] = {"/device.cuh", "/emulated.h", "/build_unit.sh"};
+    static const char *const own[] = {"/device.cuh", "/emulated.h",
+                                      "/build_unit.sh"};
     uint64_t h = 0xcbf29ce484222325;
     hash_text(h, source);
     hash_text(h, options);
@@ -123,10 +125,12 @@ char *emu_build(const char *source, const EmuHeader *header, int n_headers,
     std::string log = dir + "/log", out = dir + "/unit.so";
     bool ok = write_unit(dir, source, header, n_headers);
     std::string words = std::string(options) + " " + more_options();
-    ok = ok && run("HEADERS='" + dir + "' " EMULATOR_DIR "/build_unit.sh '" + dir +
-                   "/unit.cu' '" + out + "' " + words + " >'" + log + "' 2>&1") == 0;
+    ok = ok &&
+         run("HEADERS='" + dir + "' " EMULATOR_DIR "/build_unit.sh '" + dir +
+             "/unit.cu' '" + out + "' " + words + " >'" + log + "' 2>&1") == 0;
     // Moved in one step, so that nobody opens half a file.
-    ok = ok && run("mv '" + out + "' '" + std::string(path) + "' 2>>'" + log + "'") == 0;
+    ok = ok && run("mv '" + out + "' '" + std::string(path) + "' 2>>'" + log +
+                   "'") == 0;
     char *said = ok ? nullptr : copy(read_file(log));
     run("rm -rf '" + dir + "'");
     return said;
@@ -153,7 +157,8 @@ EmuUnit *emu_compile(const char *source, const EmuHeader *header, int n_headers)
     for (const auto &t : texts)
         headers.push_back({t.first.c_str(), t.second.c_str()});
     char *path = nullptr;
-    char *log = emu_build_once(source, headers.data(), (int)headers.size(), "", &path);
+    char *log =
+        emu_build_once(source, headers.data(), (int)headers.size(), "", &path);
     EmuUnit *unit = nullptr;
     if (log)
         emu_say(log);

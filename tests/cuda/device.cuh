@@ -1,5 +1,5 @@
-// device.cuh - the emulation of gen/cuda/device.cuh: the same names for g++ on a
-// CPU.  What threads do together goes through the emulator (emulated.h).
+// device.cuh - the emulation of gen/cuda/device.cuh: the same names for g++ on
+// a CPU.  What threads do together goes through the emulator (emulated.h).
 #pragma once
 #include "emulated.h"
 
@@ -70,7 +70,8 @@ EMU_F1(log1p) EMU_F1(sqrt) EMU_F1(cbrt) EMU_F1(sin) EMU_F1(cos) EMU_F1(tan)
 EMU_F1(sinh) EMU_F1(cosh) EMU_F1(tanh) EMU_F1(asin) EMU_F1(acos) EMU_F1(atan)
 EMU_F1(erf) EMU_F1(erfc) EMU_F1(floor) EMU_F1(ceil) EMU_F1(trunc) EMU_F1(round)
 EMU_F1(rint) EMU_F1(nearbyint) EMU_F1(fabs)
-EMU_F2(fmax) EMU_F2(fmin) EMU_F2(pow) EMU_F2(fmod) EMU_F2(atan2) EMU_F2(copysign)
+EMU_F2(fmax) EMU_F2(fmin) EMU_F2(pow) EMU_F2(fmod) EMU_F2(atan2)
+EMU_F2(copysign)
 float fmaf(float, float, float) noexcept;
 float ldexpf(float, int) noexcept;
 void sincosf(float, float *, float *) noexcept;

@@ -1,6 +1,7 @@
 // emulated.h - what a unit compiled for the emulation (device.cuh beside this
 // file) and the emulator share.  A unit exports emu_attach, emu_unit_arch
-// (__CUDA_ARCH__), and one EmuKernel per kernel under the kernel's name.  Includes nothing: units have no headers.
+// (__CUDA_ARCH__), and one EmuKernel per kernel under the kernel's name.
+// Includes nothing: units have no headers.
 #pragma once
 
 // What a thread may ask about itself.

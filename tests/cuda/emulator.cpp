@@ -27,22 +27,25 @@ const EmuKernel *find(const EmuUnit *u, const char *symbol)
 }
 
 std::string refuse(const EmuKernel *k, const char *name, int64_t blocks_x,
-                   int64_t blocks_y, int threads, int64_t shared, int64_t call_bytes)
+                   int64_t blocks_y, int threads, int64_t shared,
+                   int64_t call_bytes)
 {
     std::string kernel = std::string("kernel ") + name + ": ";
     if (!k)
         return kernel + "not in the unit";
-    if (blocks_x < 1 || blocks_x > 0x7fffffff || blocks_y < 1 || blocks_y > 65535)
+    if (blocks_x < 1 || blocks_x > 0x7fffffff || blocks_y < 1 ||
+        blocks_y > 65535)
         return kernel + "grid of " + std::to_string(blocks_x) + " x " +
                std::to_string(blocks_y) + " blocks";
-    if (threads < 32 || threads % 32 || threads > (int)k->threads || threads > MAX_THREADS)
+    if (threads < 32 || threads % 32 || threads > (int)k->threads ||
+        threads > MAX_THREADS)
         return kernel + std::to_string(threads) + " threads, made for " +
                std::to_string(k->threads);
     if (shared < 0 || shared > (int64_t)MAX_SHARED)
         return kernel + std::to_string(shared) + " bytes of shared memory";
     if (call_bytes != (int64_t)k->call_bytes)
-        return kernel + "argument of " + std::to_string(call_bytes) + " bytes, takes " +
-               std::to_string(k->call_bytes);
+        return kernel + "argument of " + std::to_string(call_bytes) +
+               " bytes, takes " + std::to_string(k->call_bytes);
     return "";
 }
 
@@ -79,7 +82,8 @@ void emu_close(EmuUnit *unit)
     delete unit;
 }
 
-int emu_kernel(const EmuUnit *unit, const char *symbol, int *threads, int *call_bytes)
+int emu_kernel(const EmuUnit *unit, const char *symbol, int *threads,
+               int *call_bytes)
 {
     const EmuKernel *k = find(unit, symbol);
     if (!k)
@@ -104,7 +108,7 @@ const char *emu_launch(EmuUnit *unit, const char *symbol, int64_t grid_x,
         refuse(kernel, symbol, grid_x, grid_y, threads, shared, call_bytes);
     if (!why.empty())
         return emu_say(why);
-    Launch launch = {symbol, kernel, call,           grid_x,
+    Launch launch = {symbol, kernel,  call,           grid_x,
                      grid_y, threads, (size_t)shared, seed};
     std::lock_guard<std::mutex> lock(one_launch);
     Faults faults;

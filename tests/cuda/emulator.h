@@ -35,14 +35,16 @@ char *emu_build_once(const char *source, const EmuHeader *header, int n_headers,
 
 /* Opens what emu_build_once makes.  n_headers 0: all of gen/cuda of the tree.
  * NULL: see emu_error(). */
-EmuUnit *emu_compile(const char *source, const EmuHeader *header, int n_headers);
+EmuUnit *emu_compile(const char *source, const EmuHeader *header,
+                     int n_headers);
 
 /* NULL: see emu_error(). */
 EmuUnit *emu_open(const char *path);
 void emu_close(EmuUnit *unit);
 
-/* Does the unit have the kernel?  Then most threads of a block, bytes of Call. */
-int emu_kernel(const EmuUnit *unit, const char *symbol, int *threads, int *call_bytes);
+/* Does the unit have it?  Then most threads of a block, bytes of Call. */
+int emu_kernel(const EmuUnit *unit, const char *symbol, int *threads,
+               int *call_bytes);
 
 /* The architecture the unit was compiled for, 90 for sm_90. */
 int emu_arch(const EmuUnit *unit);

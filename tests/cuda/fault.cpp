@@ -28,7 +28,8 @@ const char *meaning()
     case SIGFPE: return "division by zero";
     case SIGVTALRM: return "runs without end";
     default:
-        return grid_is_guard(found.address) ? "stack overflow" : "illegal access";
+        return grid_is_guard(found.address) ? "stack overflow"
+                                            : "illegal access";
     }
 }
 
@@ -41,9 +42,11 @@ const char *meaning()
     const char *base = known ? (const char *)info.dli_fbase : nullptr;
     if (found.signal == SIGSEGV || found.signal == SIGBUS)
         grid_fail("%s at %p (code at 0x%zx of %s)", meaning(), found.address,
-                  (size_t)((const char *)found.code - base), known ? info.dli_fname : "?");
+                  (size_t)((const char *)found.code - base),
+                  known ? info.dli_fname : "?");
     grid_fail("%s (code at 0x%zx of %s)", meaning(),
-              (size_t)((const char *)found.code - base), known ? info.dli_fname : "?");
+              (size_t)((const char *)found.code - base),
+              known ? info.dli_fname : "?");
 }
 
 // Ticks of a second; true if nobody has waited for too many of them.
@@ -67,7 +70,8 @@ void handle(int signal, siginfo_t *info, void *context)
     if (grid.block) {
         greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
         found = {signal, info->si_addr, (const void *)regs[REG_RIP]};
-        uintptr_t top = (uintptr_t)(last_stack + sizeof last_stack) & ~(uintptr_t)15;
+        uintptr_t top =
+            (uintptr_t)(last_stack + sizeof last_stack) & ~(uintptr_t)15;
         regs[REG_RSP] = (greg_t)(top - 8); // as after a call
         regs[REG_RIP] = (greg_t)fail;
         return;

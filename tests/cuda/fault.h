@@ -1,5 +1,5 @@
-// fault.h - while it lives, an illegal access of a kernel, or a loop without end,
-// ends the launch with a message and not the process.
+// fault.h - while it lives, an illegal access of a kernel, or a loop without
+// end, ends the launch with a message and not the process.
 #pragma once
 #include <csignal>
 #include <ctime>

@@ -33,7 +33,8 @@ emu_switch:
     .text
 )");
 
-void context_start(Context &c, unsigned char *stack, size_t bytes, void (*main)())
+void context_start(Context &c, unsigned char *stack, size_t bytes,
+                   void (*main)())
 {
     uintptr_t top = ((uintptr_t)stack + bytes) & ~(uintptr_t)15;
     void **sp = (void **)top;
@@ -46,7 +47,8 @@ void context_start(Context &c, unsigned char *stack, size_t bytes, void (*main)(
 
 #else
 
-void context_start(Context &c, unsigned char *stack, size_t bytes, void (*main)())
+void context_start(Context &c, unsigned char *stack, size_t bytes,
+                   void (*main)())
 {
     getcontext(&c.u);
     c.u.uc_stack.ss_sp = stack;

@@ -24,7 +24,8 @@ struct Context {
 
 // Makes `c` start `main` on the stack when it is first switched to; `main` does
 // not return.
-void context_start(Context &c, unsigned char *stack, size_t bytes, void (*main)());
+void context_start(Context &c, unsigned char *stack, size_t bytes,
+                   void (*main)());
 
 // Suspends the running point in `from` and goes on at `to`.
 #if EMU_SWITCH

@@ -80,7 +80,8 @@ int ready_lane(Warp &w)
 // Any warp that can run; in natural order the next one.
 int ready_warp(Block &b)
 {
-    unsigned turn = (unsigned)(grid.launch->seed ? grid_random() : b.now + 1) & 31;
+    unsigned turn =
+        (unsigned)(grid.launch->seed ? grid_random() : b.now + 1) & 31;
     uint32_t turned = b.ready_warps >> turn;
     if (turn)
         turned |= b.ready_warps << (32 - turn);
@@ -115,12 +116,14 @@ void describe(char *out, size_t n, const Fiber &f, const Block &b)
             continue;
         int count = 0;
         for (int j = i; j < grid.launch->threads; j++)
-            if (b.fiber[j].state == b.fiber[i].state && b.fiber[j].at == b.fiber[i].at)
+            if (b.fiber[j].state == b.fiber[i].state &&
+                b.fiber[j].at == b.fiber[i].at)
                 told[j] = true, count++;
         describe(place, sizeof place, b.fiber[i], b);
         if (used < sizeof text)
             used += (size_t)snprintf(text + used, sizeof text - used,
-                "%s %d at %s (first: thread %d)", used ? "," : "", count, place, i);
+                                     "%s %d at %s (first: thread %d)",
+                                     used ? "," : "", count, place, i);
     }
     grid_fail("threads wait for each other forever:%s", text);
 }
@@ -133,7 +136,8 @@ void next()
         fail_stuck(b);
     if (!(b.ready_warps >> b.now & 1))
         b.now = ready_warp(b);
-    Fiber *from = grid.fiber, *to = &b.fiber[b.now * 32 + ready_lane(b.warp[b.now])];
+    Fiber *from = grid.fiber,
+          *to = &b.fiber[b.now * 32 + ready_lane(b.warp[b.now])];
     if (from == to)
         return;
     grid.fiber = to;
@@ -153,12 +157,14 @@ void clear_ready(Block &b, unsigned thread)
 void barrier(int id, int n)
 {
     Block &b = *grid.block;
-    if (id < 0 || id >= BARRIERS || n <= 0 || n % 32 || n > grid.launch->threads)
+    if (id < 0 || id >= BARRIERS || n <= 0 || n % 32 ||
+        n > grid.launch->threads)
         grid_fail("sync_threads(%d, %d) in a block of %d threads", id, n,
                   grid.launch->threads);
     Barrier &at = b.barrier[id];
     if (at.arrived && at.n != n)
-        grid_fail("sync_threads(%d, %d), but others wait there for %d", id, n, at.n);
+        grid_fail("sync_threads(%d, %d), but others wait there for %d", id, n,
+                  at.n);
     at.n = n;
     if (++at.arrived < n) {
         grid_wait(State::BARRIER, id);
@@ -207,7 +213,10 @@ void look()
     next();
 }
 
-void fault(const char *what, const void *where) { grid_fail("%s at %p", what, where); }
+void fault(const char *what, const void *where)
+{
+    grid_fail("%s at %p", what, where);
+}
 
 // ---- a block
 // Below each stack a page that faults; where the system has no more of those,
@@ -314,9 +323,11 @@ void check_guard(Block &b)
         if (b.shared[grid.launch->shared + i] != GUARD_BYTE) {
             grid.failed = true;
             snprintf(grid.error, sizeof grid.error,
-                "kernel %s, block (%u, %u): byte %zu of shared memory was written; "
-                "the launch has %zu", grid.launch->name, b.fiber[0].block[0],
-                b.fiber[0].block[1], grid.launch->shared + i, grid.launch->shared);
+                     "kernel %s, block (%u, %u): byte %zu of shared memory "
+                     "was written; the launch has %zu",
+                     grid.launch->name, b.fiber[0].block[0],
+                     b.fiber[0].block[1], grid.launch->shared + i,
+                     grid.launch->shared);
             return;
         }
 }
@@ -324,7 +335,8 @@ void check_guard(Block &b)
 // ---- the grid
 std::vector<int64_t> block_order()
 {
-    std::vector<int64_t> order((size_t)(grid.launch->grid_x * grid.launch->grid_y));
+    std::vector<int64_t> order(
+        (size_t)(grid.launch->grid_x * grid.launch->grid_y));
     for (size_t i = 0; i < order.size(); i++) {
         size_t j = grid.launch->seed ? grid_random() % (i + 1) : i;
         order[i] = order[j];
@@ -360,7 +372,8 @@ void run_blocks()
         Block *b = choose(halfway, order, started);
         if (!b) {
             grid.failed = true;
-            snprintf(grid.error, sizeof grid.error, "no memory for another block");
+            snprintf(grid.error, sizeof grid.error,
+                     "no memory for another block");
             break;
         }
         run_block(*b);
@@ -414,7 +427,8 @@ bool grid_is_guard(const void *p)
 void grid_fail(const char *format, ...)
 {
     const Fiber &f = *grid.fiber;
-    int n = snprintf(grid.error, sizeof grid.error, "kernel %s, block (%u, %u), thread %u: ",
+    int n = snprintf(grid.error, sizeof grid.error,
+                     "kernel %s, block (%u, %u), thread %u: ",
                      grid.launch->name, f.block[0], f.block[1], f.thread);
     va_list args;
     va_start(args, format);

@@ -1,9 +1,9 @@
 // grid.h - a launch under way: blocks, warps and threads as fibers.
 //
-// A thread runs until it has to wait, then picks who goes on (Grid::next) and
-// switches there directly.  The loop over blocks (grid.cpp) runs on the caller's
-// stack and gets control back when a block has ended, looks in vain for what
-// another block shall write, or has failed.
+// A thread runs until it has to wait, then picks who goes on (next in grid.cpp)
+// and switches there directly.  The loop over blocks (run_blocks) runs on the
+// caller's stack and gets control back when a block has ended, looks in vain
+// for what another block shall write, or has failed.
 #pragma once
 #include "emulated.h"
 #include "fiber.h"
@@ -27,8 +27,8 @@ enum class State : unsigned char { READY, MEETING, BARRIER, ENDED };
 struct Fiber : EmuThread {
     Context context;
     State state;
-    int at;     // which meeting or barrier
-    int groups; // of copies, committed
+    int at;                   // which meeting or barrier
+    int groups;               // of copies, committed
     std::vector<Copy> copies; // not yet done
 };
 

@@ -8,8 +8,9 @@ namespace emu {
 const char *meeting_name(EmuMeeting what)
 {
     static const char *const NAME[EMU_MEETINGS] = {
-        "sync_warp", "shuffle", "warp_ballot", "warp_max_u32", "warp_sum_i32",
-        "mma_f16", "mma_tf32", "load_matrices", "load_matrices_transposed"};
+        "sync_warp",    "shuffle",       "warp_ballot",
+        "warp_max_u32", "warp_sum_i32",  "mma_f16",
+        "mma_tf32",     "load_matrices", "load_matrices_transposed"};
     return NAME[what];
 }
 
@@ -38,8 +39,8 @@ void release(Warp &w)
 void arrive(Warp &w, EmuMeeting what, void (*together)(Warp &))
 {
     if (w.waiting && w.what != what)
-        grid_fail("%s, but other lanes of the warp wait at %s", meeting_name(what),
-                  meeting_name(w.what));
+        grid_fail("%s, but other lanes of the warp wait at %s",
+                  meeting_name(what), meeting_name(w.what));
     w.what = what;
     w.waiting |= 1u << my_lane();
     if (w.waiting != ~0u) {
@@ -159,7 +160,8 @@ void mma(EmuMeeting what, float d[4], const unsigned a[4], const unsigned b[2])
 
 bool in_shared(const void *p, size_t n)
 {
-    const unsigned char *at = (const unsigned char *)p, *base = grid.fiber->shared;
+    const unsigned char *at = (const unsigned char *)p,
+                        *base = grid.fiber->shared;
     size_t size = grid.launch->shared;
     return at >= base && n <= size && (size_t)(at - base) <= size - n;
 }
@@ -176,8 +178,10 @@ template <bool TRANSPOSED> void load_matrices(Warp &w)
     for (unsigned l = 0; l < 32; l++)
         for (unsigned m = 0; m < 4; m++) {
             unsigned g = l / 4, k = l % 4 * 2;
-            unsigned lo = TRANSPOSED ? element(w, m, k, g) : element(w, m, g, k);
-            unsigned hi = TRANSPOSED ? element(w, m, k + 1, g) : element(w, m, g, k + 1);
+            unsigned lo =
+                TRANSPOSED ? element(w, m, k, g) : element(w, m, g, k);
+            unsigned hi =
+                TRANSPOSED ? element(w, m, k + 1, g) : element(w, m, g, k + 1);
             w.rows[l].r[m] = lo | hi << 16;
         }
 }
@@ -190,7 +194,8 @@ void matrices(EmuMeeting what, unsigned r[4], const void *row)
     Warp &w = my_warp();
     if (w.waiting == 0 || w.what == what)
         w.rows[my_lane()] = {r, (const unsigned char *)row};
-    arrive(w, what, what == EMU_MATRICES ? load_matrices<false> : load_matrices<true>);
+    arrive(w, what,
+           what == EMU_MATRICES ? load_matrices<false> : load_matrices<true>);
 }
 
 // ---- asynchronous copies: done at once or when waited for, by chance, so that

@@ -104,7 +104,8 @@ Test(emulator, lanes)
 
 static int32_t byte_of(uint32_t x, int i) { return (int8_t)(x >> 8 * i); }
 
-static void check_integers(uint32_t a, uint32_t b, uint32_t c, const uint32_t r[16])
+static void check_integers(uint32_t a, uint32_t b, uint32_t c,
+                           const uint32_t r[16])
 {
     uint32_t dot = c, dot_us = c, lo = c, hi = c, permuted = 0;
     for (int i = 0; i < 4; i++) {
@@ -123,11 +124,12 @@ static void check_integers(uint32_t a, uint32_t b, uint32_t c, const uint32_t r[
         bits += a >> i & 1;
     while (zeros < 32 && !(shifted >> (31 - zeros) & 1))
         zeros++;
-    const uint32_t want[8] = {dot, dot_us, lo, hi, permuted,
-        n ? a >> n | b << (32 - n) : a, bits, zeros};
+    const uint32_t want[8] = {dot,  dot_us,   lo,
+                              hi,   permuted, n ? a >> n | b << (32 - n) : a,
+                              bits, zeros};
     for (int i = 0; i < 8; i++)
-        cr_assert_eq(r[i], want[i], "row %d: %x %x %x gives %x, not %x", i, a, b, c,
-                     r[i], want[i]);
+        cr_assert_eq(r[i], want[i], "row %d: %x %x %x gives %x, not %x", i, a,
+                     b, c, r[i], want[i]);
 }
 
 static bool same_half(uint16_t got, uint16_t want)
@@ -150,7 +152,8 @@ static uint16_t nearest_half(double x)
     return float_to_half(f);
 }
 
-static void check_halves(uint32_t a, uint32_t b, uint32_t c, const uint32_t r[16])
+static void check_halves(uint32_t a, uint32_t b, uint32_t c,
+                         const uint32_t r[16])
 {
     for (int i = 0; i < 2; i++) {
         double x = half_to_float((uint16_t)(a >> 16 * i));
@@ -158,7 +161,8 @@ static void check_halves(uint32_t a, uint32_t b, uint32_t c, const uint32_t r[16
         double z = half_to_float((uint16_t)(c >> 16 * i));
         const double want[4] = {x + y, x - y, x * y, x * y + z};
         for (int j = 0; j < 4; j++)
-            cr_assert(same_half((uint16_t)(r[8 + j] >> 16 * i), nearest_half(want[j])),
+            cr_assert(same_half((uint16_t)(r[8 + j] >> 16 * i),
+                                nearest_half(want[j])),
                       "operation %d of %g %g %g", j, x, y, z);
         uint16_t half = (uint16_t)(r[12] >> 16 * i);
         cr_assert(same_half(half, float_to_half(float_of(i ? b : a))));
@@ -166,7 +170,8 @@ static void check_halves(uint32_t a, uint32_t b, uint32_t c, const uint32_t r[16
     float f = float_of(a), h = half_to_float((uint16_t)a);
     cr_assert(isnan(f) || r[13] == float_to_bf16(f));
     cr_assert(isnan(h) ? isnan(float_of(r[15])) : r[15] == bits_of(h));
-    double whole = isnan(f) ? 0 : fmin(fmax(rint((double)f), -2147483648.0), 2147483647.0);
+    double whole =
+        isnan(f) ? 0 : fmin(fmax(rint((double)f), -2147483648.0), 2147483647.0);
     cr_assert_eq((int32_t)r[14], (int32_t)whole);
 }
 
@@ -210,7 +215,8 @@ Test(emulator, product_f16)
     for (int i = 0; i < 128; i++) {
         want[i] = d[i] = (float)i;
         for (int k = 0; k < 16; k++)
-            want[i] += half_to_float(in[i / 8 * 16 + k]) * half_to_float(in[256 + k * 8 + i % 8]);
+            want[i] += half_to_float(in[i / 8 * 16 + k]) *
+                       half_to_float(in[256 + k * 8 + i % 8]);
     }
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         for (int i = 0; i < 128; i++)
@@ -265,7 +271,8 @@ Test(emulator, blocks_that_wait_for_each_other)
     uint32_t out[BLOCKS], room[BLOCKS];
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         uint32_t counter = 0;
-        Call2 call = {.arg = {NULL, out}, .scratch = room, .counters = &counter};
+        Call2 call = {
+            .arg = {NULL, out}, .scratch = room, .counters = &counter};
         run("meet", BLOCKS, 64, 0, &call, seed);
         for (uint32_t i = 0; i < BLOCKS; i++)
             cr_assert_eq(out[i], (i + 1) % BLOCKS + 100);
@@ -352,7 +359,8 @@ Test(emulator, faults)
         for (uint64_t seed = 0; seed < 3; seed++) {
             const Fault *f = &FAULTS[i];
             Call2 call = {.arg = {in, out}, .counters = &counter};
-            const char *e = launch(f->kernel, 1, f->threads, f->shared, &call, seed);
+            const char *e =
+                launch(f->kernel, 1, f->threads, f->shared, &call, seed);
             cr_assert(e, "%s is not reported", f->kernel);
             cr_assert(strstr(e, f->says), "%s: %s", f->kernel, e);
             cr_assert(strstr(e, f->kernel), "%s", e);
@@ -371,7 +379,8 @@ Test(emulator, loop_without_end)
 Test(emulator, wrong_arguments)
 {
     Call2 call = {.tokens = 1};
-    const char *e = emu_launch(unit(), "lanes", 1, 1, 32, 0, &call, sizeof call - 8, 0);
+    const char *e =
+        emu_launch(unit(), "lanes", 1, 1, 32, 0, &call, sizeof call - 8, 0);
     cr_assert(e && strstr(e, "argument of"));
     e = emu_launch(unit(), "lanes", 0, 1, 32, 0, &call, sizeof call, 0);
     cr_assert(e && strstr(e, "grid of"));

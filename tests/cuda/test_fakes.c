@@ -1,4 +1,4 @@
-/* The fake libcuda and libnvrtc behave as their manuals say of the real ones. */
+/* The fake libcuda and libnvrtc behave as the manuals say of the real ones. */
 #include <criterion/criterion.h>
 #include <dlfcn.h>
 #include <signal.h>
@@ -91,13 +91,15 @@ static char *read_text(const char *path)
 }
 
 /* The tree's headers with the real device.cuh, as the program gives them. */
-static NvrtcResult compile(const char *source, const char *arch, NvrtcProgram **p)
+static NvrtcResult compile(const char *source, const char *arch,
+                           NvrtcProgram **p)
 {
     char *header[2] = {read_text(SOURCE_DIR "/gen/cuda/common.cuh"),
                        read_text(SOURCE_DIR "/gen/cuda/device.cuh")};
     static const char *const name[] = {"common.cuh", "device.cuh"};
     const char *const option[] = {"--std=c++17", arch};
-    OK(rtc.nvrtcCreateProgram(p, source, "unit.cu", 2, (const char *const *)header, name));
+    OK(rtc.nvrtcCreateProgram(p, source, "unit.cu", 2,
+                              (const char *const *)header, name));
     NvrtcResult r = rtc.nvrtcCompileProgram(*p, 2, option);
     free(header[0]);
     free(header[1]);
@@ -133,10 +135,17 @@ static CudaResult launch(CudaFunction *f, unsigned threads, CudaAddress in,
 {
     Call2 call = {.arg = {in, out}, .tokens = N};
     void *parameters[] = {&call};
-    CudaLaunchAttribute early = {.id = CUDA_LAUNCH_PROGRAMMATIC, .value.allowed = 1};
-    CudaLaunchConfig c = {.grid_x = (N + threads - 1) / threads, .grid_y = 1, .grid_z = 1,
-        .block_x = threads, .block_y = 1, .block_z = 1, .stream = s,
-        .attribute = &early, .n_attributes = 1};
+    CudaLaunchAttribute early = {.id = CUDA_LAUNCH_PROGRAMMATIC,
+                                 .value.allowed = 1};
+    CudaLaunchConfig c = {.grid_x = (N + threads - 1) / threads,
+                          .grid_y = 1,
+                          .grid_z = 1,
+                          .block_x = threads,
+                          .block_y = 1,
+                          .block_z = 1,
+                          .stream = s,
+                          .attribute = &early,
+                          .n_attributes = 1};
     CudaResult r = cu.cuLaunchKernelEx(&c, f, parameters, NULL);
     memset(&call, 0xff, sizeof call);
     return r;
@@ -159,7 +168,8 @@ static Bench bench_new(void)
     OK(cu.cuStreamCreate(&b.stream, CUDA_STREAM_NON_BLOCKING));
     OK(cu.cuMemAlloc_v2(&b.in, N * sizeof(float)));
     OK(cu.cuMemAlloc_v2(&b.out, N * sizeof(float)));
-    OK(cu.cuMemHostAlloc((void **)&b.host, N * sizeof(float), CUDA_HOST_PORTABLE));
+    OK(cu.cuMemHostAlloc((void **)&b.host, N * sizeof(float),
+                         CUDA_HOST_PORTABLE));
     for (int i = 0; i < N; i++)
         b.host[i] = (float)i;
     return b;
@@ -353,7 +363,8 @@ Test(fakes, graph_of_two_streams)
             OK(cu.cuEventRecord(join, other));
             OK(cu.cuStreamWaitEvent(b.stream, join, 0));
         }
-        cr_assert_eq(cu.cuStreamEndCapture(b.stream, &g), joined ? CUDA_OK : CAPTURE_UNJOINED);
+        cr_assert_eq(cu.cuStreamEndCapture(b.stream, &g),
+                     joined ? CUDA_OK : CAPTURE_UNJOINED);
     }
     OK(cu.cuGraphDestroy(g));
     OK(cu.cuStreamBeginCapture_v2(b.stream, CUDA_CAPTURE_THREAD_LOCAL));
@@ -475,19 +486,27 @@ static void expect_broken(const char *kernel, CudaResult want)
     cr_assert_eq(launch(b.f, 32, b.in, b.out, b.stream), want);
 }
 
-Test(fakes, illegal_access_breaks_the_context) { expect_broken("illegal", ILLEGAL_ADDRESS); }
+Test(fakes, illegal_access_breaks_the_context)
+{
+    expect_broken("illegal", ILLEGAL_ADDRESS);
+}
 
-Test(fakes, write_behind_memory_breaks_the_context) { expect_broken("one_too_many", 719); }
+Test(fakes, write_behind_memory_breaks_the_context)
+{
+    expect_broken("one_too_many", 719);
+}
 
 Test(fakes, refused)
 {
     Bench b = bench_new();
     CudaModule *m;
     CudaFunction *f;
-    cr_assert_eq(cu.cuModuleLoadDataEx(&m, "nothing", 0, NULL, NULL), INVALID_IMAGE);
+    cr_assert_eq(cu.cuModuleLoadDataEx(&m, "nothing", 0, NULL, NULL),
+                 INVALID_IMAGE);
     cr_assert_eq(cu.cuModuleGetFunction(&f, b.module, "nothing"), NOT_FOUND);
-    cr_assert_eq(cu.cuFuncSetAttribute(b.f, CUDA_FUNCTION_DYNAMIC_SHARED, 228 << 10),
-                 INVALID_VALUE);
+    cr_assert_eq(
+        cu.cuFuncSetAttribute(b.f, CUDA_FUNCTION_DYNAMIC_SHARED, 228 << 10),
+        INVALID_VALUE);
     cr_assert_eq(launch(b.f, 160, b.in, b.out, b.stream), 701);
     OK(cu.cuCtxSetCurrent(NULL));
     cr_assert_eq(launch(b.f, 128, b.in, b.out, b.stream), INVALID_CONTEXT);
@@ -502,8 +521,9 @@ Test(fakes, compiler_says_what_is_wrong)
     char log[4096];
     size_t n;
     start();
-    cr_assert_eq(compile("#include \"common.cuh\"\nnonsense", "-arch=sm_90", &p),
-                 NVRTC_COMPILATION_FAILED);
+    cr_assert_eq(
+        compile("#include \"common.cuh\"\nnonsense", "-arch=sm_90", &p),
+        NVRTC_COMPILATION_FAILED);
     OK(rtc.nvrtcGetProgramLogSize(p, &n));
     cr_assert(n > 1 && n <= sizeof log);
     OK(rtc.nvrtcGetProgramLog(p, log));

@@ -20,7 +20,8 @@ std::string plain(const char *name)
 }
 
 // Does `rule` (name:n, name:n+, name:n=result) hit call n of the name?
-bool hits(const std::string &rule, const std::string &name, int64_t n, int *result)
+bool hits(const std::string &rule, const std::string &name, int64_t n,
+          int *result)
 {
     if (rule.compare(0, name.size() + 1, name + ":") != 0)
         return false;
@@ -63,7 +64,8 @@ int count_call(const char *function, int usual_failure)
     std::lock_guard<std::mutex> guard(lock);
     int64_t n = ++calls[name];
     std::string rules = setting_text("FAKE_CUDA_FAIL", "") + ",";
-    for (size_t at = 0, end; (end = rules.find(',', at)) != std::string::npos; at = end + 1) {
+    for (size_t at = 0, end; (end = rules.find(',', at)) != std::string::npos;
+         at = end + 1) {
         int result = usual_failure;
         if (hits(rules.substr(at, end - at), name, n, &result))
             return result;

@@ -8,13 +8,13 @@
 //   FAKE_CUDA_DRIVER_VERSION  as cuDriverGetVersion says it (13000)
 //   FAKE_CUDA_ASYNC           1: streams are threads (0)
 //   FAKE_CUDA_SEED            order of threads and blocks in launches (1)
-//   FAKE_CUDA_FAIL            name:n or name:n=result, more after commas: the n-th
-//                             call of the name (1 is the first; without _v2) fails;
-//                             name:n+ fails from then on
-//   FAKE_CUDA_REPORT          a file; at the end of the process each library adds
-//                             a line `name calls` for each function called, then
-//                             `left what n` for memory, streams, programs, ...
-//                             that were not given back
+//   FAKE_CUDA_FAIL            name:n or name:n=result, more after commas: the
+//                             n-th call of the name (1 is the first; without
+//                             _v2) fails; name:n+ fails from then on
+//   FAKE_CUDA_REPORT          a file; at the end of the process each library
+//                             adds a line `name calls` for each function
+//                             called, then `left what n` for memory, streams,
+//                             programs, ... that were not given back
 //   FAKE_NVRTC_VERSION        13.0
 //   FAKE_NVRTC_ARCHS          80,86,89,90,100,120
 #pragma once

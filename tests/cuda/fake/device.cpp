@@ -59,9 +59,11 @@ const ErrorText ERRORS[] = {
     {INVALID_VALUE, "CUDA_ERROR_INVALID_VALUE", "invalid argument"},
     {CUDA_OUT_OF_MEMORY, "CUDA_ERROR_OUT_OF_MEMORY", "out of memory"},
     {NOT_INITIALIZED, "CUDA_ERROR_NOT_INITIALIZED", "initialization error"},
-    {CUDA_NO_DEVICE, "CUDA_ERROR_NO_DEVICE", "no CUDA-capable device is detected"},
+    {CUDA_NO_DEVICE, "CUDA_ERROR_NO_DEVICE",
+     "no CUDA-capable device is detected"},
     {INVALID_DEVICE, "CUDA_ERROR_INVALID_DEVICE", "invalid device ordinal"},
-    {INVALID_IMAGE, "CUDA_ERROR_INVALID_IMAGE", "device kernel image is invalid"},
+    {INVALID_IMAGE, "CUDA_ERROR_INVALID_IMAGE",
+     "device kernel image is invalid"},
     {INVALID_CONTEXT, "CUDA_ERROR_INVALID_CONTEXT", "invalid device context"},
     {NO_BINARY_FOR_GPU, "CUDA_ERROR_NO_BINARY_FOR_GPU",
      "no kernel image is available for execution on the device"},
@@ -277,5 +279,6 @@ CudaResult cuCtxEnablePeerAccess(CudaContext *peer, unsigned flags)
         return INVALID_VALUE;
     if (peer == current || !setting("FAKE_CUDA_PEERS", 1))
         return PEER_ACCESS_UNSUPPORTED;
-    return current->peers.insert(peer).second ? CUDA_OK : CUDA_PEER_ALREADY_ENABLED;
+    return current->peers.insert(peer).second ? CUDA_OK
+                                              : CUDA_PEER_ALREADY_ENABLED;
 }

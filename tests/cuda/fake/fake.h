@@ -2,8 +2,8 @@
 // API point to.
 //
 // Without FAKE_CUDA_ASYNC every operation is done when the call returns; with
-// it each stream has a thread, as on a GPU.  One mutex guards all of this; it is
-// not held while an operation runs.
+// it each stream has a thread, as on a GPU.  One mutex guards all of this; it
+// is not held while an operation runs.
 #pragma once
 #include "config.h"
 #include "cuda/emulator.h"
@@ -104,7 +104,8 @@ struct CUmod_st {
 struct CUctx_st {
     int device;
     int retained = 0;
-    std::atomic<CudaResult> broken{CUDA_OK}; // the first failure of a kernel, for good
+    std::atomic<CudaResult> broken{
+        CUDA_OK}; // the first failure of a kernel, for good
     std::set<CUctx_st *> peers;
     CUstream_st null_stream;
 };

@@ -27,7 +27,8 @@ size_t used_of(const CUctx_st *c)
 // What is read before it is written shows, in the first part of large memory.
 void *allocate(CUctx_st *c, size_t n)
 {
-    auto *base = (unsigned char *)aligned_alloc(512, (n + 511) / 512 * 512 + 2 * GUARD);
+    auto *base =
+        (unsigned char *)aligned_alloc(512, (n + 511) / 512 * 512 + 2 * GUARD);
     if (!base)
         return nullptr;
     memset(base, GUARD_BYTE, GUARD);
@@ -102,7 +103,8 @@ std::string damage()
     for (const auto &m : memory)
         if (!intact(m.first, m.second.bytes)) {
             char text[128];
-            snprintf(text, sizeof text, "memory %p of %zu bytes was written outside its bounds",
+            snprintf(text, sizeof text,
+                     "memory %p of %zu bytes was written outside its bounds",
                      (void *)m.first, m.second.bytes);
             return text;
         }
@@ -135,7 +137,8 @@ CudaResult cuMemAlloc_v2(CudaAddress *p, size_t n)
 {
     ENTER(NEEDS_NO_CAPTURE);
     std::lock_guard<std::mutex> guard(lock);
-    size_t total = (size_t)setting("FAKE_CUDA_MEMORY", 4ll << 30), used = used_of(current);
+    size_t total = (size_t)setting("FAKE_CUDA_MEMORY", 4ll << 30),
+           used = used_of(current);
     if (!n)
         return INVALID_VALUE;
     if (used > total || n > total - used)
@@ -180,7 +183,8 @@ static CudaResult copy(void *to, const void *from, size_t n, CudaStream *s)
 }
 
 // From pageable memory: taken at the call.
-CudaResult cuMemcpyHtoDAsync_v2(CudaAddress to, const void *from, size_t n, CudaStream *s)
+CudaResult cuMemcpyHtoDAsync_v2(CudaAddress to, const void *from, size_t n,
+                                CudaStream *s)
 {
     ENTER(NEEDS_CONTEXT);
     if (!is_device_memory(to, n))
@@ -196,7 +200,8 @@ CudaResult cuMemcpyHtoDAsync_v2(CudaAddress to, const void *from, size_t n, Cuda
 }
 
 // To pageable memory: there at the return.
-CudaResult cuMemcpyDtoHAsync_v2(void *to, CudaAddress from, size_t n, CudaStream *s)
+CudaResult cuMemcpyDtoHAsync_v2(void *to, CudaAddress from, size_t n,
+                                CudaStream *s)
 {
     ENTER(NEEDS_CONTEXT);
     if (!is_device_memory(from, n))
@@ -207,7 +212,8 @@ CudaResult cuMemcpyDtoHAsync_v2(void *to, CudaAddress from, size_t n, CudaStream
     return drain(s);
 }
 
-CudaResult cuMemcpyDtoDAsync_v2(CudaAddress to, CudaAddress from, size_t n, CudaStream *s)
+CudaResult cuMemcpyDtoDAsync_v2(CudaAddress to, CudaAddress from, size_t n,
+                                CudaStream *s)
 {
     ENTER(NEEDS_CONTEXT);
     if (!is_device_memory(to, n) || !is_device_memory(from, n))
@@ -224,7 +230,8 @@ CudaResult cuMemcpyPeerAsync(CudaAddress to, CudaContext *c, CudaAddress from,
     return copy((void *)to, (void *)from, n, s);
 }
 
-CudaResult cuMemsetD8Async(CudaAddress to, unsigned char value, size_t n, CudaStream *s)
+CudaResult cuMemsetD8Async(CudaAddress to, unsigned char value, size_t n,
+                           CudaStream *s)
 {
     ENTER(NEEDS_CONTEXT);
     if (!is_device_memory(to, n))

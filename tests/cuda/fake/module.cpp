@@ -1,5 +1,5 @@
-// Modules: shared objects of the emulator, as the fake NVRTC makes them; kernels
-// and their launches.
+// Modules: shared objects of the emulator, as the fake NVRTC makes them;
+// kernels and their launches.
 #include "fake.h"
 
 #include <cstdlib>
@@ -14,7 +14,10 @@ auto &modules = *new std::set<CUmod_st *>();
 
 constexpr int USUAL_SHARED = 48 << 10;
 
-void say(const std::string &text) { fprintf(stderr, "fake CUDA: %s\n", text.c_str()); }
+void say(const std::string &text)
+{
+    fprintf(stderr, "fake CUDA: %s\n", text.c_str());
+}
 
 // Of a shared object whose section headers come last, as linkers write them; 0
 // if it is none.
@@ -71,9 +74,11 @@ CudaResult check_launch(const CudaLaunchConfig *c, const CUfunc_st *f)
 {
     if (f->module->context != current)
         return INVALID_CONTEXT;
-    if (!c->grid_x || !c->grid_y || c->grid_z != 1 || c->block_y != 1 || c->block_z != 1)
+    if (!c->grid_x || !c->grid_y || c->grid_z != 1 || c->block_y != 1 ||
+        c->block_z != 1)
         return INVALID_VALUE;
-    if (!c->block_x || c->grid_x > 0x7fffffff || c->grid_y > 65535 || c->block_x > 1024)
+    if (!c->block_x || c->grid_x > 0x7fffffff || c->grid_y > 65535 ||
+        c->block_x > 1024)
         return INVALID_VALUE;
     if (c->block_x > f->threads)
         return LAUNCH_OUT_OF_RESOURCES;
@@ -85,11 +90,12 @@ CudaResult check_launch(const CudaLaunchConfig *c, const CUfunc_st *f)
     return CUDA_OK;
 }
 
-CudaResult run(const CUfunc_st *f, const CudaLaunchConfig &c, const std::vector<uint64_t> &call)
+CudaResult run(const CUfunc_st *f, const CudaLaunchConfig &c,
+               const std::vector<uint64_t> &call)
 {
-    const char *e = emu_launch(f->module->unit, f->name, c.grid_x, c.grid_y, (int)c.block_x,
-                               c.shared, call.data(), f->call_bytes,
-                               (uint64_t)setting("FAKE_CUDA_SEED", 1));
+    const char *e = emu_launch(
+        f->module->unit, f->name, c.grid_x, c.grid_y, (int)c.block_x, c.shared,
+        call.data(), f->call_bytes, (uint64_t)setting("FAKE_CUDA_SEED", 1));
     std::string text = e ? e : "";
     if (!e) {
         std::lock_guard<std::mutex> guard(lock);
@@ -100,12 +106,16 @@ CudaResult run(const CUfunc_st *f, const CudaLaunchConfig &c, const std::vector<
     if (text.empty())
         return CUDA_OK;
     say(text);
-    return text.find("access") != std::string::npos ? ILLEGAL_ADDRESS : LAUNCH_FAILED;
+    return text.find("access") != std::string::npos ? ILLEGAL_ADDRESS
+                                                    : LAUNCH_FAILED;
 }
 
 } // namespace
 
-void report_left_modules(FILE *f) { fprintf(f, "left modules %zu\n", modules.size()); }
+void report_left_modules(FILE *f)
+{
+    fprintf(f, "left modules %zu\n", modules.size());
+}
 
 } // namespace fake
 
@@ -117,11 +127,13 @@ CudaResult cuModuleLoadDataEx(CudaModule **m, const void *image, unsigned n,
     ENTER(NEEDS_NO_CAPTURE);
     (void)n, (void)option, (void)value;
     size_t bytes = image_bytes(image);
-    EmuUnit *u = bytes ? open_cubin(image, bytes) : open_ptx((const char *)image);
+    EmuUnit *u =
+        bytes ? open_cubin(image, bytes) : open_ptx((const char *)image);
     if (!u)
         return INVALID_IMAGE;
     int64_t arch = setting("FAKE_CUDA_ARCH", 90), made_for = emu_arch(u);
-    bool fits = bytes ? made_for / 10 == arch / 10 && made_for <= arch : made_for <= arch;
+    bool fits = bytes ? made_for / 10 == arch / 10 && made_for <= arch
+                      : made_for <= arch;
     if (!fits) {
         emu_close(u);
         return NO_BINARY_FOR_GPU;
@@ -148,7 +160,8 @@ CudaResult cuModuleUnload(CudaModule *m)
     return CUDA_OK;
 }
 
-CudaResult cuModuleGetFunction(CudaFunction **f, CudaModule *m, const char *name)
+CudaResult cuModuleGetFunction(CudaFunction **f, CudaModule *m,
+                               const char *name)
 {
     ENTER(NEEDS_CONTEXT);
     std::lock_guard<std::mutex> guard(lock);
@@ -157,34 +170,40 @@ CudaResult cuModuleGetFunction(CudaFunction **f, CudaModule *m, const char *name
     int threads, bytes;
     if (!emu_kernel(m->unit, name, &threads, &bytes))
         return NOT_FOUND;
-    *f = new CUfunc_st{m, strdup(name), (unsigned)threads, (unsigned)bytes, USUAL_SHARED};
+    *f = new CUfunc_st{m, strdup(name), (unsigned)threads, (unsigned)bytes,
+                       USUAL_SHARED};
     m->function.push_back(*f);
     return CUDA_OK;
 }
 
-CudaResult cuFuncGetAttribute(int *value, CudaFunctionAttribute a, CudaFunction *f)
+CudaResult cuFuncGetAttribute(int *value, CudaFunctionAttribute a,
+                              CudaFunction *f)
 {
     ENTER(NEEDS_CONTEXT);
     switch (a) {
     case CUDA_FUNCTION_THREADS: *value = (int)f->threads; return CUDA_OK;
     case CUDA_FUNCTION_STATIC_SHARED: *value = 0; return CUDA_OK;
-    case CUDA_FUNCTION_DYNAMIC_SHARED: *value = f->dynamic_shared; return CUDA_OK;
+    case CUDA_FUNCTION_DYNAMIC_SHARED:
+        *value = f->dynamic_shared;
+        return CUDA_OK;
     }
     return INVALID_VALUE;
 }
 
-CudaResult cuFuncSetAttribute(CudaFunction *f, CudaFunctionAttribute a, int value)
+CudaResult cuFuncSetAttribute(CudaFunction *f, CudaFunctionAttribute a,
+                              int value)
 {
     ENTER(NEEDS_CONTEXT);
-    if (a != CUDA_FUNCTION_DYNAMIC_SHARED || value < 0 || value > limit_of(f->module->context))
+    if (a != CUDA_FUNCTION_DYNAMIC_SHARED || value < 0 ||
+        value > limit_of(f->module->context))
         return INVALID_VALUE;
     f->dynamic_shared = value;
     return CUDA_OK;
 }
 
 // The arguments are taken at the call, those of a graph when it is recorded.
-CudaResult cuLaunchKernelEx(const CudaLaunchConfig *c, CudaFunction *f, void **parameters,
-                            void **extra)
+CudaResult cuLaunchKernelEx(const CudaLaunchConfig *c, CudaFunction *f,
+                            void **parameters, void **extra)
 {
     ENTER(NEEDS_CONTEXT);
     if (extra || !parameters)

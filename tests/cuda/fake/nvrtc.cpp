@@ -1,5 +1,5 @@
-// The fake libnvrtc.so.13: g++ behind NVRTC's interface.  A "cubin" is the shared
-// object of a unit, "PTX" a text that names the shared object.
+// The fake libnvrtc.so.13: g++ behind NVRTC's interface.  A "cubin" is the
+// shared object of a unit, "PTX" a text that names the shared object.
 #include "config.h"
 #include "cuda/emulator.h"
 
@@ -42,17 +42,23 @@ std::atomic<int> programs; // that there are
     return failure
 
 const char *const ERRORS[] = {
-    "NVRTC_SUCCESS", "NVRTC_ERROR_OUT_OF_MEMORY",
-    "NVRTC_ERROR_PROGRAM_CREATION_FAILURE", "NVRTC_ERROR_INVALID_INPUT",
-    "NVRTC_ERROR_INVALID_PROGRAM", "NVRTC_ERROR_INVALID_OPTION",
-    "NVRTC_ERROR_COMPILATION", "NVRTC_ERROR_BUILTIN_OPERATION_FAILURE",
+    "NVRTC_SUCCESS",
+    "NVRTC_ERROR_OUT_OF_MEMORY",
+    "NVRTC_ERROR_PROGRAM_CREATION_FAILURE",
+    "NVRTC_ERROR_INVALID_INPUT",
+    "NVRTC_ERROR_INVALID_PROGRAM",
+    "NVRTC_ERROR_INVALID_OPTION",
+    "NVRTC_ERROR_COMPILATION",
+    "NVRTC_ERROR_BUILTIN_OPERATION_FAILURE",
     "NVRTC_ERROR_NO_NAME_EXPRESSIONS_AFTER_COMPILATION",
     "NVRTC_ERROR_NO_LOWERED_NAMES_BEFORE_COMPILATION",
-    "NVRTC_ERROR_NAME_EXPRESSION_NOT_VALID", "NVRTC_ERROR_INTERNAL_ERROR"};
+    "NVRTC_ERROR_NAME_EXPRESSION_NOT_VALID",
+    "NVRTC_ERROR_INTERNAL_ERROR"};
 
 std::vector<int> archs()
 {
-    std::string text = fake::setting_text("FAKE_NVRTC_ARCHS", "80,86,89,90,100,120");
+    std::string text =
+        fake::setting_text("FAKE_NVRTC_ARCHS", "80,86,89,90,100,120");
     std::vector<int> list;
     for (char *at = &text[0]; *at;) {
         list.push_back((int)strtol(at, &at, 10));
@@ -62,20 +68,48 @@ std::vector<int> archs()
     return list;
 }
 
-bool starts(const char *s, const char *with) { return !strncmp(s, with, strlen(with)); }
+bool starts(const char *s, const char *with)
+{
+    return !strncmp(s, with, strlen(with));
+}
 
 // What NVRTC takes and g++ does not need.
 bool is_known(const char *option)
 {
-    static const char *const known[] = {
-        "-std=", "--std=", "-default-device", "--device-as-default-execution-space",
-        "-lineinfo", "--generate-line-info", "-w", "--disable-warnings", "-fmad=",
-        "--fmad=", "-use_fast_math", "--use_fast_math", "-ptxas-options=",
-        "--ptxas-options=", "-maxrregcount=", "--maxrregcount=", "-restrict",
-        "--restrict", "-minimal", "--minimal", "-diag-suppress=", "--diag-suppress=",
-        "-extra-device-vectorization", "--extra-device-vectorization",
-        "-dopt=", "--dopt", "-ftz=", "--ftz=", "-prec-div=", "--prec-div=",
-        "-prec-sqrt=", "--prec-sqrt=", "-Ofast-compile=", "--Ofast-compile="};
+    static const char *const known[] = {"-std=",
+                                        "--std=",
+                                        "-default-device",
+                                        "--device-as-default-execution-space",
+                                        "-lineinfo",
+                                        "--generate-line-info",
+                                        "-w",
+                                        "--disable-warnings",
+                                        "-fmad=",
+                                        "--fmad=",
+                                        "-use_fast_math",
+                                        "--use_fast_math",
+                                        "-ptxas-options=",
+                                        "--ptxas-options=",
+                                        "-maxrregcount=",
+                                        "--maxrregcount=",
+                                        "-restrict",
+                                        "--restrict",
+                                        "-minimal",
+                                        "--minimal",
+                                        "-diag-suppress=",
+                                        "--diag-suppress=",
+                                        "-extra-device-vectorization",
+                                        "--extra-device-vectorization",
+                                        "-dopt=",
+                                        "--dopt",
+                                        "-ftz=",
+                                        "--ftz=",
+                                        "-prec-div=",
+                                        "--prec-div=",
+                                        "-prec-sqrt=",
+                                        "--prec-sqrt=",
+                                        "-Ofast-compile=",
+                                        "--Ofast-compile="};
     for (const char *k : known)
         if (starts(option, k))
             return true;
@@ -134,17 +168,19 @@ NvrtcResult compile(NvrtcProgram *p, const Target &t)
     for (size_t i = 0; i < p->name.size(); i++)
         headers.push_back({p->name[i].c_str(), p->text[i].c_str()});
     std::string options =
-        "-U__CUDA_ARCH__ -D__CUDA_ARCH__=" + std::to_string(10 * t.arch) + t.defines;
+        "-U__CUDA_ARCH__ -D__CUDA_ARCH__=" + std::to_string(10 * t.arch) +
+        t.defines;
     char *path = nullptr;
-    char *log = emu_build_once(p->source.c_str(), headers.data(), (int)headers.size(),
-                               options.c_str(), &path);
+    char *log = emu_build_once(p->source.c_str(), headers.data(),
+                               (int)headers.size(), options.c_str(), &path);
     p->log = log ? log : "";
     free(log);
     if (!path)
         return NVRTC_COMPILATION_FAILED;
     if (t.real)
         p->cubin = file_bytes(path);
-    p->ptx = "// made by g++\n.target sm_" + std::to_string(t.arch) + "\n// unit " + path + "\n";
+    p->ptx = "// made by g++\n.target sm_" + std::to_string(t.arch) +
+             "\n// unit " + path + "\n";
     free(path);
     p->compiled = true;
     return NVRTC_OK;
@@ -152,7 +188,10 @@ NvrtcResult compile(NvrtcProgram *p, const Target &t)
 
 } // namespace
 
-void fake::report_left(FILE *f) { fprintf(f, "left programs %d\n", programs.load()); }
+void fake::report_left(FILE *f)
+{
+    fprintf(f, "left programs %d\n", programs.load());
+}
 
 const char *nvrtcGetErrorString(NvrtcResult r)
 {
@@ -184,8 +223,9 @@ NvrtcResult nvrtcGetSupportedArchs(int *arch)
     return NVRTC_OK;
 }
 
-NvrtcResult nvrtcCreateProgram(NvrtcProgram **p, const char *source, const char *name,
-                               int n_headers, const char *const *header,
+NvrtcResult nvrtcCreateProgram(NvrtcProgram **p, const char *source,
+                               const char *name, int n_headers,
+                               const char *const *header,
                                const char *const *header_name)
 {
     ENTER();
@@ -213,13 +253,15 @@ NvrtcResult nvrtcDestroyProgram(NvrtcProgram **p)
     return NVRTC_OK;
 }
 
-NvrtcResult nvrtcCompileProgram(NvrtcProgram *p, int n, const char *const *option)
+NvrtcResult nvrtcCompileProgram(NvrtcProgram *p, int n,
+                                const char *const *option)
 {
     ENTER();
     Target t;
     for (int i = 0; i < n; i++)
         if (!read_option(option[i], t)) {
-            p->log = std::string("nvrtc: error: unrecognized option ") + option[i] + "\n";
+            p->log = std::string("nvrtc: error: unrecognized option ") +
+                     option[i] + "\n";
             return NVRTC_INVALID_OPTION;
         }
     return compile(p, t);

@@ -25,7 +25,10 @@ bool async() { return setting("FAKE_CUDA_ASYNC", 0) != 0; }
 
 CUstream_st *real(CudaStream *s) { return s ? s : &current->null_stream; }
 
-bool is_stream(CUstream_st *s) { return s == &current->null_stream || streams.count(s); }
+bool is_stream(CUstream_st *s)
+{
+    return s == &current->null_stream || streams.count(s);
+}
 
 // A context fails for good with its first kernel that fails.
 CudaResult perform(CUstream_st *s, const Operation &op)
@@ -162,8 +165,10 @@ void drain_all()
 
 void report_left_streams(FILE *f)
 {
-    fprintf(f, "left streams %zu\nleft events %zu\nleft graphs %zu\nleft execs %zu\n",
-            streams.size(), events.size(), graphs.size(), execs.size());
+    fprintf(
+        f,
+        "left streams %zu\nleft events %zu\nleft graphs %zu\nleft execs %zu\n",
+        streams.size(), events.size(), graphs.size(), execs.size());
 }
 
 } // namespace fake
@@ -364,7 +369,8 @@ CudaResult cuStreamEndCapture(CudaStream *s, CudaGraph **out)
     return CUDA_OK;
 }
 
-CudaResult cuGraphInstantiateWithFlags(CudaGraphExec **x, CudaGraph *g, unsigned long long flags)
+CudaResult cuGraphInstantiateWithFlags(CudaGraphExec **x, CudaGraph *g,
+                                       unsigned long long flags)
 {
     ENTER(NEEDS_CONTEXT);
     Guard guard(lock);
