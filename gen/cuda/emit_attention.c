@@ -246,6 +246,21 @@ static void decode_kernel(const Attention *a, int64_t few)
     shared_kernel(a, "_few", "decode", a->d * 16 + 2 * ROWS, l);
 }
 
+/* attention_prefill.cuh */
+static void prefill_kernel(const Attention *a, int64_t from)
+{
+    enum { ROWS = 64, KEYS = 64, PREFILL_THREADS = 128 };
+    Emit *e = a->e;
+    CudaLaunch l = {.by = SYM_T, .from = from, .to = e->tokens,
+                    .x = {a->per_group, SYM_T, ROWS}, .y = blocks(a->groups),
+                    .shared = (ROWS + 2 * KEYS) * a->d * 2};
+    emit_include(e, "attention_prefill.cuh");
+    check_room(a, "Prefill", l.shared);
+    emit_kernel(e, "_many", PREFILL_THREADS, 2, l);
+    emit_text(e, "{\n    SHARED_BUFFER(shared);\n    "
+                 "attention::prefill<%s_is>(call, shared);\n}\n", e->name);
+}
+
 /* Up to how many tokens each of them reads its keys by itself: more leave too
  * few blocks to the other kernel. */
 static int64_t few_tokens(const Attention *a)
@@ -259,9 +274,7 @@ static void matrix_kernels(const Attention *a)
     decode_kernel(a, few);
     if (a->e->tokens <= few)
         return;
-    emit_include(a->e, "attention_plain.cuh");
-    check_room(a, "Plain", plain_room(a));
-    plain_many(a, few + 1);
+    prefill_kernel(a, few + 1);
 }
 
 /* Matrix units take heads whose rows are whole words in any group. */

@@ -179,7 +179,7 @@ template <class R, int D> struct KvRaw {
     template <int ROWS, int THREADS>
     DEVICE void copy(u8 *tile, const u8 *first, int n)
     {
-        for (int i = thread(); i < ROWS * CHUNKS; i += THREADS) {
+        NO_UNROLL for (int i = thread(); i < ROWS * CHUNKS; i += THREADS) {
             int key = i / CHUNKS, chunk = i % CHUNKS;
             const u8 *row = first + key * R::ROW_BYTES;
             int before = R::ALIGN == 16 ? 0 : (int)((u64)row & 15);
