@@ -156,6 +156,31 @@ template <int N> DEVICE void copy_wait()
     asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
 }
 
+// ---- lookup tables in shared memory
+// A table of SIZE bytes, a power of two, starts at the first multiple of SIZE in a
+// room of TABLE_ROOM<SIZE> bytes that is 128-byte aligned: the address of a word
+// is an OR, which is part of the instruction that masks its offset.  Where blocks
+// know the address (no clusters) it is a constant of the load.
+template <int SIZE> CONSTANT int TABLE_ROOM = 2 * SIZE - 128;
+template <int SIZE> DEVICE u32 table_address(const u8 *room)
+{
+    return (shared_address(room) + SIZE - 1) & -(u32)SIZE;
+}
+template <int SIZE> DEVICE u32 *table_start(u8 *room)
+{
+    return (u32 *)__cvta_shared_to_generic(table_address<SIZE>(room));
+}
+// The word `offset` bytes behind the start.
+template <int SIZE> DEVICE u32 table_word(const u8 *room, u32 offset)
+{
+#if __CUDA_ARCH__ >= 900
+    u32 at = table_address<SIZE>(room) | offset;
+#else
+    u32 at = table_address<SIZE>(room) + offset;
+#endif
+    return *(const u32 *)__cvta_shared_to_generic(at);
+}
+
 // ---- integers
 // The sum of c and four products of signed (unsigned: u) bytes.
 DEVICE i32 dot4(u32 a, u32 b, i32 c) { return __dp4a((int)a, (int)b, c); }
@@ -181,6 +206,13 @@ DEVICE i32 dot2_hi(u32 a, u32 b, i32 c)
 DEVICE u32 permute(u32 a, u32 b, u32 selector)
 {
     return __byte_perm(a, b, selector);
+}
+// 0xff for each byte whose top bit is set, 0 for the others.
+DEVICE u32 byte_signs(u32 x)
+{
+    u32 r;
+    asm("prmt.b32 %0, %1, 0, 0xba98;" : "=r"(r) : "r"(x));
+    return r;
 }
 // The low 32 bits of hi:lo shifted right by n (n < 32).
 DEVICE u32 funnel_right(u32 lo, u32 hi, u32 n)

@@ -54,5 +54,3 @@ void emit_packers(const Plan *p, CudaCode *c)
         if (found[t])
             add_packer(c, (BlockType)t);
 }
-
-void emit_tables(CudaCode *c) { (void)c; }

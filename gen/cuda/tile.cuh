@@ -80,10 +80,16 @@ template <int P> DEVICE void place(TileWriter &t, Strip<P> &s)
 
 template <int R> DEVICE void place(TileReader &t, Rows<R> &r)
 {
-    static_assert(R == 2 || R == 4 || R == 8, "bytes of a row");
+    static_assert(R == 2 || R == 4 || R == 8 || R == 16, "bytes of a row");
     UNROLL for (int h = 0; h < 2; h++) {
         const u8 *p = t.at + (t.lane / 4 + 8 * h) * R;
-        if constexpr (R == 8) {
+        if constexpr (R == 16) {
+            uint4 v = load_weight16(p);
+            r.w[h][0] = v.x;
+            r.w[h][1] = v.y;
+            r.w[h][2] = v.z;
+            r.w[h][3] = v.w;
+        } else if constexpr (R == 8) {
             uint2 v = load_weight8(p);
             r.w[h][0] = v.x;
             r.w[h][1] = v.y;

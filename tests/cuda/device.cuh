@@ -202,6 +202,16 @@ DEVICE void copy16_async(void *dst, const void *src, int n = 16)
 DEVICE void copy_commit() { emu_host->copy_commit(); }
 template <int N> DEVICE void copy_wait() { emu_host->copy_wait(N); }
 
+// ---- lookup tables: they start where their room does
+template <int SIZE> CONSTANT int TABLE_ROOM = 2 * SIZE - 128;
+template <int SIZE> DEVICE u32 *table_start(u8 *room) { return (u32 *)room; }
+template <int SIZE> DEVICE u32 table_word(const u8 *room, u32 offset)
+{
+    if (offset > SIZE - 4 || offset % 4)
+        emu_host->fault("a word outside its table", room + offset);
+    return *(const u32 *)(room + offset);
+}
+
 // ---- integers
 DEVICE i32 emu_byte(u32 x, int i) { return (i8)(x >> 8 * i); }
 DEVICE i32 dot4(u32 a, u32 b, i32 c)
@@ -232,6 +242,7 @@ DEVICE u32 permute(u32 a, u32 b, u32 selector)
         r |= (u32)(u8)(bytes >> 8 * (selector >> 4 * i & 7)) << 8 * i;
     return r;
 }
+DEVICE u32 byte_signs(u32 x) { return (x >> 7 & 0x01010101) * 255; }
 DEVICE u32 funnel_right(u32 lo, u32 hi, u32 n)
 {
     return (u32)(((u64)hi << 32 | lo) >> (n & 31));

@@ -3,6 +3,9 @@
 // tiles.cuh and block_files.cuh are tests/cuda/tiles.h and block_files.def.
 #include "block_32.cuh"
 #include "block_float.cuh"
+#include "block_iq1.cuh"
+#include "block_iq2.cuh"
+#include "block_iq3.cuh"
 #include "block_k.cuh"
 #include "tiles.cuh"
 
