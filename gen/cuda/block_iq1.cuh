@@ -29,13 +29,15 @@ template <int J> DEVICE int field_words(int h, int j)
     return 3 * (h * (J / 2) + j / 2);
 }
 
-// Both weights of a pair as 1024 + 16 n in f16; n is their nibble in a row, the
-// pair (0, 1) or (2, 3) of the half s % 2 of it.
-DEVICE u32 nibble_halves(u32 row, int s, int pair)
+// Pair n, (0, 1) or (2, 3), of half s % 2 of a row as f16: its nibbles / PER - 1,
+// exactly.  0x64 above a nibble makes it 1024 + nibble, or + 16 nibble.
+TABLE u32 nibble_masks[2] = {0x000f000f, 0x00f000f0};
+template <int PER> DEVICE u32 nibble_halves(u32 row, int s, int n)
 {
-    int up = 4 - 4 * (s % 2) - 8 * pair;
-    u32 x = up > 0 ? row << up : row >> -up;
-    return (x & 0x00f000f0) | 0x64006400;
+    u32 x = n ? row >> 8 : row;
+    x = (x & load_weight4(nibble_masks + s % 2)) | 0x64006400;
+    float unit = s % 2 ? 1.0f / (16 * PER) : 1.0f / PER;
+    return half2_fma(x, half_twice(unit), half_twice(-1024 * unit - 1));
 }
 DEVICE u32 row_nibble(u32 row, int s, int t)
 {
@@ -43,9 +45,10 @@ DEVICE u32 row_nibble(u32 row, int s, int t)
 }
 
 // ---- iq1_s
-// A nibble of the table is weight + 1.  Two blocks' words leave eight bits: bits 0
-// and 1 of the first say whether delta is negative, bits 26 .. 28 and 29 .. 31 of
-// the third are the scales of the second and the first block.
+// A nibble of the table is weight + 1.  The indices of two blocks leave eight bits of
+// their words: from bit 26 of the third on whether delta is negative, in the first
+// and in the second block, then their scales, the end of which is in bits 0 and 1 of
+// the first word.
 template <int J>
 struct Block_iq1_s : TileType<Block_iq1_s<J>, J, 256, 50> {
     enum { GRID = 2048 * 4 };
@@ -70,42 +73,41 @@ struct Block_iq1_s : TileType<Block_iq1_s<J>, J, 256, 50> {
         for (int g = 0; g < 4; g++)
             put_field<11>(x, 4 * (j % 2) + g,
                           b[2 + 4 * n + g] | (high >> 3 * g & 7) << 8);
-        x[0] |= high >> 15 << j % 2;
-        x[2] |= (high >> 12 & 7) << (j % 2 ? 26 : 29);
+        u32 scale = high >> 12 & 7;
+        x[2] |= high >> 15 << (26 + j % 2);
+        x[2] |= j % 2 ? scale << 31 : scale << 28;
+        x[0] |= j % 2 ? scale >> 1 : 0;
         put_half(r.d, h, j / 2, file_u16(b, 0));
     }
 
-    // The scale 2 s + 1 times 16 (times 2 in the second block).
-    DEVICE float scale_units(const u32 *x, int j)
+    // 2 s + 1
+    DEVICE i32 scale_units(const u32 *x, int j)
     {
-        u32 units = j % 2 ? (x[2] & 0x1c000000) | 0x02000000
-                          : (x[2] & 0xe0000000) | 0x10000000;
-        return (float)(units >> 24);
+        return (i32)odd_scale(j % 2 ? funnel_right(x[2], x[0], 30) : x[2] >> 27);
     }
-    DEVICE bool negative(const u32 *x, int j) { return x[0] >> j % 2 & 1; }
+    DEVICE bool negative(const u32 *x, int j) { return x[2] & 1u << (26 + j % 2); }
     DEVICE u32 row(const u32 *x, int j, int g, const u8 *table)
     {
         return table_word<GRID>(table, field_offset<11>(x, 4 * (j % 2) + g));
     }
+    // The sum is 16 times too large: -18 and -14 are 16 (-1 + delta).
     DEVICE float dot8(const Raw &r, int h, int j, const u32 (&a)[8], float d,
-                      float ds, const u8 *table)
+                      float, const u8 *table)
     {
         const u32 *x = r.index.w + field_words<J>(h, j);
-        i32 low = 0, high = 0;
+        i32 all = sum16<0>(a) + sum16<4>(a), low = 0;
+        i32 high = negative(x, j) ? -18 * all : -14 * all;
         UNROLL for (int g = 0; g < 4; g++) {
             u32 w = row(x, j, g, table);
             low = dot4_us(w & 0x0f0f0f0f, a[2 * g], low);
             high = dot4_us(w & 0xf0f0f0f0, a[2 * g + 1], high);
         }
-        float unit = j % 2 ? 0.5f : 0.0625f;
-        float shift = negative(x, j) ? ds * (-1.125f * unit) : ds * (-0.875f * unit);
-        float sum = (float)(16 * low + high) * (d * (unit / 16)) + shift;
-        return half_float(half_of(r.d, h, j / 2)) * scale_units(x, j) * sum;
+        i32 sum = (16 * low + high) * scale_units(x, j);
+        return half_float(half_of(r.d, h, j / 2)) * ((float)sum * (d * 0.0625f));
     }
     DEVICE float scale(const Raw &r, const u32 *x, int h, int j)
     {
-        return half_float(half_of(r.d, h, j / 2)) *
-               (scale_units(x, j) * (j % 2 ? 0.5f : 0.0625f));
+        return half_float(half_of(r.d, h, j / 2)) * (float)scale_units(x, j);
     }
     DEVICE void halves(const Raw &r, int h, int j, int s, u32 (&w)[2],
                        const u8 *table)
@@ -115,11 +117,8 @@ struct Block_iq1_s : TileType<Block_iq1_s<J>, J, 256, 50> {
         float f = scale(r, x, h, j);
         u32 factor = half_twice(f),
             shift = half_twice(negative(x, j) ? f * -0.125f : f * 0.125f);
-        UNROLL for (int n = 0; n < 2; n++) {
-            u32 v = half2_fma(nibble_halves(values, s, n), half_twice(0.0625f),
-                              half_twice(-65.0f));
-            w[n] = half2_fma(v, factor, shift);
-        }
+        UNROLL for (int n = 0; n < 2; n++)
+            w[n] = half2_fma(nibble_halves<1>(values, s, n), factor, shift);
     }
     DEVICE void floats(const Raw &r, int h, int j, int s, float (&w)[4],
                        const u8 *table)
@@ -201,8 +200,8 @@ struct Block_iq1_m : TileType<Block_iq1_m<J>, J, 256, 56> {
     DEVICE void scales(const Raw &r, int h, int j, i32 (&scale)[2])
     {
         u32 x = scale6_at<1>(r.scale, h, j);
-        scale[0] = (x & 14) | 1;
-        scale[1] = (x >> 3 & 14) | 1;
+        scale[0] = (i32)odd_scale(x);
+        scale[1] = (i32)odd_scale(x >> 3);
     }
     DEVICE u32 row(const Raw &r, int h, int j, int g, const u8 *table)
     {
@@ -241,12 +240,10 @@ struct Block_iq1_m : TileType<Block_iq1_m<J>, J, 256, 56> {
                        const u8 *table)
     {
         u32 values = row(r, h, j, s / 2, table);
-        u32 factor = half_twice(scale16(r, h, j, s));
-        UNROLL for (int n = 0; n < 2; n++) {
-            u32 v = half2_fma(nibble_halves(values, s, n),
-                              half_twice(0x1p-6f), half_twice(-17.125f));
-            w[n] = half2_mul(v, factor);
-        }
+        float f = scale16(r, h, j, s);
+        u32 factor = half_twice(f), shift = half_twice(-0.125f * f);
+        UNROLL for (int n = 0; n < 2; n++)
+            w[n] = half2_fma(nibble_halves<4>(values, s, n), factor, shift);
     }
     DEVICE void floats(const Raw &r, int h, int j, int s, float (&w)[4],
                        const u8 *table)

@@ -27,11 +27,12 @@ DEVICE u32 placed_signs(u32 file, int g, int most)
 template <int FROM, int N, class Rows>
 DEVICE i32 dot_groups(Rows row, u32 signs, const u32 (&a)[8])
 {
+    u32 bytes = load_weight4(iq2_bytes);
     i32 sum = 0;
     UNROLL for (int g = FROM; g < FROM + N; g++) {
         u32 pick = group_selectors(row(g), signs, g);
-        sum = dot4(permute(iq2_bytes[0], iq2_bytes[1], pick), a[2 * g], sum);
-        sum = dot4(permute(iq2_bytes[0], iq2_bytes[1], pick >> 16),
+        sum = dot4(permute(bytes, iq2_bytes_1, pick), a[2 * g], sum);
+        sum = dot4(permute(bytes, iq2_bytes_1, pick >> 16),
                    a[2 * g + 1], sum);
     }
     return sum;
@@ -40,21 +41,21 @@ DEVICE void group_halves(u32 pick, int s, float scale, u32 (&w)[2])
 {
     u32 factor = half_twice(scale);
     pick >>= 16 * (s % 2);
-    u32 low = permute(iq2_half_low[0], iq2_half_low[1], pick);
-    u32 high = permute(iq2_half_high[0], iq2_half_high[1], pick);
+    u32 low = permute(load_weight4(iq2_half_low), iq2_half_low_1, pick);
+    u32 high = permute(load_weight4(iq2_half_high), iq2_half_high_1, pick);
     w[0] = half2_mul(permute(low, high, 0x6240), factor);
     w[1] = half2_mul(permute(low, high, 0x7351), factor);
 }
 DEVICE void group_floats(u32 pick, int s, float scale, float (&w)[4])
 {
-    u32 v = permute(iq2_bytes[0], iq2_bytes[1], pick >> 16 * (s % 2));
+    u32 v = permute(iq2_bytes_0, iq2_bytes_1, pick >> 16 * (s % 2));
     UNROLL for (int t = 0; t < 4; t++) w[t] = scale * (float)(i8)code_of(v, t);
 }
 // Weight k of the eight of a table's row.
 DEVICE float grid_value_iq2(u32 row, int k)
 {
     u32 pick = row >> 4 * (k / 4 * 4 + byte_place(k % 4)) & 3;
-    return (float)(permute(iq2_bytes[0], iq2_bytes[1], pick) & 255);
+    return (float)(permute(iq2_bytes_0, iq2_bytes_1, pick) & 255);
 }
 
 // ---- iq2_xxs: of a block a word of indices, a word of signs with its scale s
@@ -78,15 +79,14 @@ struct Block_iq2_xxs : TileType<Block_iq2_xxs<J>, J, 256, 66> {
     DEVICE void take(Raw &r, int h, int j, const u8 *b, int n)
     {
         u32 *x = r.block.w + 2 * (h * J + j);
-        u32 signs = file_u32(b, 6 + 8 * n);
+        u32 file = file_u32(b, 6 + 8 * n), signs = 0;
+        for (int g = 0; g < 4; g++) signs |= placed_signs(file >> 7 * g, g, 7);
         x[0] = turned_bytes(b + 2 + 8 * n);
-        x[1] = signs >> 28 << 28;
-        for (int g = 0; g < 4; g++)
-            x[1] |= placed_signs(signs >> 7 * g, g, 7);
+        x[1] = hidden_signs(signs, file >> 28);
         put_half(r.d, h, j / 2, file_u16(b, 0));
     }
 
-    // 2 s + 1; the bit below s is a sign.
+    // 2 s + 1.
     DEVICE i32 scale_units(u32 x) { return x >> 27 | 1; }
     DEVICE float dot8(const Raw &r, int h, int j, const u32 (&a)[8], float d,
                       float, const u8 *table)
@@ -212,16 +212,15 @@ template <int J> struct Block_iq2_xs : Iq2Type<Block_iq2_xs<J>, J, 512, 74> {
     DEVICE void take(Raw &r, int h, int j, const u8 *b, int n)
     {
         int i = h * J + j;
-        u32 *x = r.block.w + 2 * i;
+        u32 *x = r.block.w + 2 * i, signs = 0;
         for (int g = 0; g < 4; g++) {
-            u32 q = file_u16(b, 2 + 8 * n + 2 * g), index = q & 511;
-            x[0] |= index << (2 + 9 * g);
-            if (g == 3) {
-                x[0] |= index >> 7;
-                x[1] |= index >> 3 << 28;
-            }
-            x[1] |= placed_signs(q >> 9, g, 7);
+            u32 q = file_u16(b, 2 + 8 * n + 2 * g);
+            x[0] |= (q & 511) << (2 + 9 * g);
+            signs |= placed_signs(q >> 9, g, 7);
         }
+        u32 last = file_u16(b, 8 + 8 * n) & 511;
+        x[0] |= last >> 7;
+        x[1] = hidden_signs(signs, last >> 3 & 15);
         put_byte(r.scale, i, b[66 + n]);
         put_half(r.d, h, j / 2, file_u16(b, 0));
     }

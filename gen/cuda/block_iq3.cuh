@@ -52,12 +52,11 @@ struct Block_iq3_xxs : TileType<Block_iq3_xxs<J>, J, 256, 98> {
     DEVICE void take(Raw &r, int h, int j, const u8 *b, int n)
     {
         int i = h * J + j;
-        u32 signs = file_u32(b, 66 + 4 * n);
+        u32 file = file_u32(b, 66 + 4 * n), signs = 0;
+        for (int g = 0; g < 4; g++) signs |= placed_signs8(file >> 7 * g, g, 7);
         r.index.w[2 * i] = turned_bytes(b + 2 + 8 * n);
         r.index.w[2 * i + 1] = turned_bytes(b + 6 + 8 * n);
-        r.sign.w[i] = signs >> 28 << 28;
-        for (int g = 0; g < 4; g++)
-            r.sign.w[i] |= placed_signs8(signs >> 7 * g, g, 7);
+        r.sign.w[i] = hidden_signs(signs, file >> 28);
         put_half(r.d, h, j / 2, file_u16(b, 0));
     }
 
@@ -78,7 +77,7 @@ struct Block_iq3_xxs : TileType<Block_iq3_xxs<J>, J, 256, 98> {
             sum = dot4(codes(r, i, s, table) ^ mask, a[s], sum);
             ones = dot4(mask, a[s], ones);
         }
-        i32 units = r.sign.w[i] >> 27 | 1; // 2 s + 1; below s is a sign
+        i32 units = r.sign.w[i] >> 27 | 1; // 2 s + 1
         return half_float(half_of(r.d, h, j / 2)) *
                ((float)((sum - ones) * units) * (d * 0.25f));
     }

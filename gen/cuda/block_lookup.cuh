@@ -24,6 +24,11 @@ DEVICE u32 turned_bytes(const u8 *b)
     return funnel_right(x, x, 30);
 }
 
+// 2 s + 1 of a scale s in bits 1 .. 3.  The mask comes from memory, once, because
+// an instruction that combines three words makes only one itself.
+TABLE u32 scale_mask[1] = {14};
+DEVICE u32 odd_scale(u32 x) { return (x & load_weight4(scale_mask)) | 1; }
+
 // Of each superblock of a row a scale d and eight codes of six bits, of its
 // blocks: two words, in each the codes of four and, on top, a byte of d.
 template <int J> struct RowScales {
@@ -60,15 +65,20 @@ template <int J> DEVICE void put_scale_d(RowScales<J> &s, int h, int j, u16 d)
 }
 
 // The 32 signs of a block as one word: in each nibble one of each of the four
-// groups of eight, the eighth weight's on top.  Where the file has only seven signs
-// of a group, because an even number of the eight is negative, the top nibble holds
-// something else.  Puts the missing signs there.
-DEVICE u32 even_signs(u32 x)
+// groups of eight, the eighth weight's on top.  Where an even number of the eight
+// is negative, so that the file has only seven of them, the word is stored as x
+// with signs = x ^ (x turned by a nibble): the XOR of all nibbles of that is 0,
+// whatever the top nibble of x, which is thus free for four other bits.
+DEVICE u32 even_signs(u32 x) { return x ^ funnel_right(x, x, 28); }
+// The word x; of `signs` the top nibble is not read.
+DEVICE u32 hidden_signs(u32 signs, u32 top)
 {
-    u32 y = x ^ x << 16;
-    y ^= y << 8;
-    y ^= y << 4; // top nibble: of all eight
-    return x ^ (y & 0xf0000000);
+    u32 x = top << 28, before = top;
+    for (int n = 0; n < 28; n += 4) {
+        before ^= signs >> n & 15;
+        x |= before << n;
+    }
+    return x;
 }
 DEVICE float file_sign(u32 signs, int k)
 {

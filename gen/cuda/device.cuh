@@ -80,31 +80,33 @@ DEVICE u32 warp_max_u32(u32 x) { return __reduce_max_sync(0xffffffffu, x); }
 DEVICE i32 warp_sum_i32(i32 x) { return __reduce_add_sync(0xffffffffu, x); }
 
 // ---- loads and stores of global memory
-// Weights: read once, kept out of L1.
-DEVICE uint4 load_weight16(const void *p)
+// Weights: read once, kept out of L1.  OFFSET bytes behind p.
+template <int OFFSET = 0> DEVICE uint4 load_weight16(const void *p)
 {
     uint4 r;
-    asm("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];"
-        : "=r"(r.x), "=r"(r.y), "=r"(r.z), "=r"(r.w) : "l"(p));
+    asm("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4+%5];"
+        : "=r"(r.x), "=r"(r.y), "=r"(r.z), "=r"(r.w) : "l"(p), "n"(OFFSET));
     return r;
 }
-DEVICE uint2 load_weight8(const void *p)
+template <int OFFSET = 0> DEVICE uint2 load_weight8(const void *p)
 {
     uint2 r;
-    asm("ld.global.nc.L1::no_allocate.v2.u32 {%0,%1}, [%2];"
-        : "=r"(r.x), "=r"(r.y) : "l"(p));
+    asm("ld.global.nc.L1::no_allocate.v2.u32 {%0,%1}, [%2+%3];"
+        : "=r"(r.x), "=r"(r.y) : "l"(p), "n"(OFFSET));
     return r;
 }
-DEVICE u32 load_weight4(const void *p)
+template <int OFFSET = 0> DEVICE u32 load_weight4(const void *p)
 {
     u32 r;
-    asm("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(r) : "l"(p));
+    asm("ld.global.nc.L1::no_allocate.u32 %0, [%1+%2];"
+        : "=r"(r) : "l"(p), "n"(OFFSET));
     return r;
 }
-DEVICE u16 load_weight2(const void *p)
+template <int OFFSET = 0> DEVICE u16 load_weight2(const void *p)
 {
     u16 r;
-    asm("ld.global.nc.L1::no_allocate.u16 %0, [%1];" : "=h"(r) : "l"(p));
+    asm("ld.global.nc.L1::no_allocate.u16 %0, [%1+%2];"
+        : "=h"(r) : "l"(p), "n"(OFFSET));
     return r;
 }
 // Asks for a line of weights to come to the second-level cache.
@@ -203,9 +205,13 @@ DEVICE i32 dot2_hi(u32 a, u32 b, i32 c)
     asm("dp2a.hi.s32.s32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
     return d;
 }
+// Four bytes of the eight of b:a, picked by the low four nibbles of the selector,
+// each below 8 (__byte_perm() would mask them).
 DEVICE u32 permute(u32 a, u32 b, u32 selector)
 {
-    return __byte_perm(a, b, selector);
+    u32 r;
+    asm("prmt.b32 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(selector));
+    return r;
 }
 // 0xff for each byte whose top bit is set, 0 for the others.
 DEVICE u32 byte_signs(u32 x)

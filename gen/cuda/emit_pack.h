@@ -3,7 +3,6 @@
 #ifndef GEN_CUDA_EMIT_PACK_H
 #define GEN_CUDA_EMIT_PACK_H
 
-#include "base/buf.h"
 #include "gen/cuda/cuda.h"
 
 /* The .cuh file that holds Block_TYPE and file_value_TYPE (block_files.def);
@@ -14,7 +13,5 @@ const char *emit_pack_file(BlockType t);
 void emit_packers(const Plan *p, CudaCode *c);
 /* Adds the generated header codebooks.cuh; c->header has room for one more. */
 void emit_tables(CudaCode *c);
-/* The text of codebooks.cuh. */
-void emit_codebooks(Buf *out);
 
 #endif

@@ -44,24 +44,43 @@ struct TileWriter {
 
 // ---- planes
 
+// BYTES bytes, 16, 8, 4 or 2, OFFSET behind p: one address serves many loads.
+template <int BYTES, int OFFSET> DEVICE void load_words(const u8 *p, u32 *w)
+{
+    static_assert(BYTES == 2 || BYTES == 4 || BYTES == 8 || BYTES == 16, "");
+    if constexpr (BYTES == 16) {
+        uint4 v = load_weight16<OFFSET>(p);
+        w[0] = v.x;
+        w[1] = v.y;
+        w[2] = v.z;
+        w[3] = v.w;
+    } else if constexpr (BYTES == 8) {
+        uint2 v = load_weight8<OFFSET>(p);
+        w[0] = v.x;
+        w[1] = v.y;
+    } else if constexpr (BYTES == 4) {
+        w[0] = load_weight4<OFFSET>(p);
+    } else {
+        w[0] = load_weight2<OFFSET>(p);
+    }
+}
+template <int CHUNKS, int Q = 0>
+DEVICE void load_chunks(const u8 *p, u32 *w)
+{
+    if constexpr (Q < CHUNKS) {
+        load_words<16, 512 * Q>(p, w + 4 * Q);
+        load_chunks<CHUNKS, Q + 1>(p, w);
+    }
+}
 template <int P> DEVICE void place(TileReader &t, Strip<P> &s)
 {
-    UNROLL for (int q = 0; q < P / 16; q++) {
-        uint4 v = load_weight16(t.at + (32 * q + t.lane) * 16);
-        s.w[4 * q] = v.x;
-        s.w[4 * q + 1] = v.y;
-        s.w[4 * q + 2] = v.z;
-        s.w[4 * q + 3] = v.w;
-    }
-    if constexpr ((P & 8) != 0) {
-        uint2 v = load_weight8(t.at + 32 * (P & ~15) + t.lane * 8);
-        s.w[P / 16 * 4] = v.x;
-        s.w[P / 16 * 4 + 1] = v.y;
-    }
+    load_chunks<P / 16>(t.at + t.lane * 16, s.w);
+    if constexpr ((P & 8) != 0)
+        load_words<8, 32 * (P & ~15)>(t.at + t.lane * 8, s.w + P / 16 * 4);
     if constexpr ((P & 4) != 0)
-        s.w[P / 8 * 2] = load_weight4(t.at + 32 * (P & ~7) + t.lane * 4);
+        load_words<4, 32 * (P & ~7)>(t.at + t.lane * 4, s.w + P / 8 * 2);
     if constexpr ((P & 2) != 0)
-        s.w[P / 4] = load_weight2(t.at + 32 * (P & ~3) + t.lane * 2);
+        load_words<2, 32 * (P & ~3)>(t.at + t.lane * 2, s.w + P / 4);
     t.at += 32 * P;
 }
 template <int P> DEVICE void place(TileWriter &t, Strip<P> &s)
@@ -80,25 +99,9 @@ template <int P> DEVICE void place(TileWriter &t, Strip<P> &s)
 
 template <int R> DEVICE void place(TileReader &t, Rows<R> &r)
 {
-    static_assert(R == 2 || R == 4 || R == 8 || R == 16, "bytes of a row");
-    UNROLL for (int h = 0; h < 2; h++) {
-        const u8 *p = t.at + (t.lane / 4 + 8 * h) * R;
-        if constexpr (R == 16) {
-            uint4 v = load_weight16(p);
-            r.w[h][0] = v.x;
-            r.w[h][1] = v.y;
-            r.w[h][2] = v.z;
-            r.w[h][3] = v.w;
-        } else if constexpr (R == 8) {
-            uint2 v = load_weight8(p);
-            r.w[h][0] = v.x;
-            r.w[h][1] = v.y;
-        } else if constexpr (R == 4) {
-            r.w[h][0] = load_weight4(p);
-        } else {
-            r.w[h][0] = load_weight2(p);
-        }
-    }
+    const u8 *p = t.at + t.lane / 4 * R;
+    load_words<R, 0>(p, r.w[0]);
+    load_words<R, 8 * R>(p, r.w[1]);
     t.at += 16 * R;
 }
 // The four lanes of a row hold the same.

@@ -165,10 +165,22 @@ template <class T> DEVICE T emu_load(const void *p)
     memcpy(&r, p, sizeof r);
     return r;
 }
-DEVICE uint4 load_weight16(const void *p) { return emu_load<uint4>(p); }
-DEVICE uint2 load_weight8(const void *p) { return emu_load<uint2>(p); }
-DEVICE u32 load_weight4(const void *p) { return emu_load<u32>(p); }
-DEVICE u16 load_weight2(const void *p) { return emu_load<u16>(p); }
+template <int OFFSET = 0> DEVICE uint4 load_weight16(const void *p)
+{
+    return emu_load<uint4>((const u8 *)p + OFFSET);
+}
+template <int OFFSET = 0> DEVICE uint2 load_weight8(const void *p)
+{
+    return emu_load<uint2>((const u8 *)p + OFFSET);
+}
+template <int OFFSET = 0> DEVICE u32 load_weight4(const void *p)
+{
+    return emu_load<u32>((const u8 *)p + OFFSET);
+}
+template <int OFFSET = 0> DEVICE u16 load_weight2(const void *p)
+{
+    return emu_load<u16>((const u8 *)p + OFFSET);
+}
 DEVICE void prefetch_weight(const void *) {}
 DEVICE u32 load_acquire(const u32 *p)
 {

@@ -6,7 +6,9 @@
 #include "block_iq1.cuh"
 #include "block_iq2.cuh"
 #include "block_iq3.cuh"
+#include "block_iq4.cuh"
 #include "block_k.cuh"
+#include "block_small.cuh"
 #include "tiles.cuh"
 
 template <class Block> static const u8 *table_of()
