@@ -259,10 +259,26 @@ static Err *verify_epilogue(const Graph *k, const Node *n)
             return bad(k, n, "reads a value of another shape");
         if (!epilogue_operand(k, &n->type, n->arg[i]))
             return bad(k, n, "reads an operand that does not line up");
-        if (x->op == OP_slice)
-            return bad(k, n, "reads part of a row");
     }
     return NULL;
+}
+
+bool kernel_is_prologue(const Graph *k, Ref r)
+{
+    const Node *n = &k->node[r];
+    if (r < k->n_params || (n->op != OP_rmsnorm && n->op != OP_quantize))
+        return false;
+    for (Ref i = r + 1; i < k->n_nodes; i++) {
+        const Node *by = &k->node[i];
+        OpKind kind = op_info(by->op)->kind;
+        bool reads = by->n_args && !is_view(by) &&
+                     behind_views(k, by->arg[0]) == r;
+        if (reads && (kind == KIND_MATMUL || kind == KIND_EXPERTS))
+            return true;
+        if (reads && by->op == OP_quantize)
+            return kernel_is_prologue(k, i);
+    }
+    return false;
 }
 
 /* One anchor, or several products of one input; then elementwise. */
@@ -275,6 +291,8 @@ static Err *verify_anchored(const Graph *k, KernelClass c)
         if (!is_made(k, i))
             continue;
         if (class_of_kind(op_info(n->op)->kind) == KERNEL_ROW) {
+            if (kernel_is_prologue(k, i) || n->op == OP_combine)
+                continue;
             if (c != KERNEL_DELTA || n->op != OP_rmsnorm)
                 TRY(verify_epilogue(k, n));
             continue;
@@ -283,7 +301,8 @@ static Err *verify_anchored(const Graph *k, KernelClass c)
             return bad(k, n, "more than one input");
         x = n->arg[0];
         for (int j = 0; j < n->n_args; j++)
-            if (is_made(k, behind_views(k, n->arg[j])))
+            if (is_made(k, behind_views(k, n->arg[j])) &&
+                !kernel_is_prologue(k, behind_views(k, n->arg[j])))
                 return bad(k, n, "reads a value made in the same kernel");
     }
     return NULL;

@@ -26,6 +26,10 @@
  *   experts    the same for matmul_experts (one shared x and ids), values
  *              [T,k,N]; other operands [T,k,N], [T,k,1], [N], [1],
  *              scalars.
+ *              With --fuse=layer (GPUs only), of matmul and experts: before the
+ *              products rmsnorm over whole rows, then quantize, of a parameter,
+ *              read by the products alone; among the elementwise nodes combine
+ *              of two parameters; operands that are parts of rows.
  *   attention  one attention node, then EW nodes on [T,H,d] (or reshaped to
  *              [T,H*d]) with parameters of that shape or scalars.
  *   conv       one causal_conv1d, then EW nodes on [T,C] with parameters of that
@@ -48,6 +52,8 @@ extern const char *const kernel_class_name[KERNEL_CLASS_COUNT];
 /* The class of a kernel function, decided by its one non-ROW op kind. */
 KernelClass kernel_class(const Graph *kernel);
 Err *kernel_verify(const Graph *kernel) MUST_USE;
+/* A node of a prologue: a norm or rounding between a parameter and products. */
+bool kernel_is_prologue(const Graph *kernel, Ref r);
 
 /* What cutting needs to know of all groups, found once.  g stays as it is. */
 typedef struct {

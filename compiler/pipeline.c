@@ -206,8 +206,8 @@ static const StagePass order[] = {
     {"canonicalise", STAGE_graph, true}, {"bind", STAGE_fused, false},
     {"round", STAGE_fused, false},       {"dense", STAGE_fused, false},
     {"place", STAGE_fused, false},       {"pack", STAGE_fused, false},
-    {"fuse", STAGE_fused, true},         {"expand", STAGE_schedule, false},
-    {"fuse_across", STAGE_schedule, true},
+    {"recompute", STAGE_fused, false},   {"fuse", STAGE_fused, true},
+    {"expand", STAGE_schedule, false},   {"fuse_across", STAGE_schedule, true},
 };
 
 static Err *run_passes(PassContext *c, Show *s, const char *until, Module **m)

@@ -8,7 +8,7 @@
 
 #include "base/blocks.h"
 
-typedef enum { FUSE_NONE, FUSE_EPILOGUE, FUSE_BLOCK } FusePreset;
+typedef enum { FUSE_NONE, FUSE_EPILOGUE, FUSE_BLOCK, FUSE_LAYER } FusePreset;
 
 typedef struct {
     const char *name, *value;

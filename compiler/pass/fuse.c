@@ -92,6 +92,74 @@ static bool fuse_delta_norm(const Pair *p)
     return p->u->of[n->arg[0]] == p->a;
 }
 
+static bool read_by_alone(const Pair *p, Ref r, int unit)
+{
+    const Units *u = p->u;
+    for (int k = u->user_at[r]; k < u->user_at[r + 1]; k++)
+        if (u->of[u->user[k]] != unit)
+            return false;
+    for (int i = 0; i < u->g->n_results; i++)
+        if (units_root(u, u->g->result[i].ref) == r)
+            return false;
+    return true;
+}
+
+/* A norm of whole rows or a rounding, on the way to the left side of products
+ * and nowhere else. */
+static bool is_prologue(const Pair *p, KernelClass c)
+{
+    Ref r = p->u->head[p->a];
+    const Node *n = node_at(p, r);
+    if (p->u->class[p->b] != c || !is_single(p, p->a) ||
+        (n->op != OP_rmsnorm && n->op != OP_quantize) ||
+        !read_by_alone(p, r, p->b))
+        return false;
+    for (int k = p->u->user_at[r]; k < p->u->user_at[r + 1]; k++) {
+        const Node *by = node_at(p, (Ref)p->u->user[k]);
+        bool rounding = n->op == OP_rmsnorm && by->op == OP_quantize;
+        OpKind kind = op_info(by->op)->kind;
+        bool product = kind == KIND_MATMUL || kind == KIND_EXPERTS;
+        if ((!rounding && !product) || units_root(p->u, by->arg[0]) != r ||
+            type_last(&n->type) != type_last(&node_at(p, by->arg[0])->type))
+            return false;
+    }
+    return true;
+}
+
+static bool fuse_matmul_prologue(const Pair *p)
+{
+    return is_prologue(p, KERNEL_MATMUL);
+}
+
+static bool fuse_experts_prologue(const Pair *p)
+{
+    return is_prologue(p, KERNEL_EXPERTS);
+}
+
+/* An elementwise node, or the sum over a token's experts, that only the
+ * epilogue of b reads. */
+static bool fuse_epilogue_operand(const Pair *p)
+{
+    Ref r = p->u->head[p->a];
+    const Node *n = node_at(p, r);
+    KernelClass c = p->u->class[p->b];
+    bool combine = n->op == OP_combine && c == KERNEL_MATMUL;
+    if (c == KERNEL_ROW || !is_single(p, p->a) ||
+        (op_info(n->op)->kind != KIND_EW && !combine) ||
+        !read_by_alone(p, r, p->b))
+        return false;
+    for (int k = p->u->user_at[r]; k < p->u->user_at[r + 1]; k++) {
+        const Node *by = node_at(p, (Ref)p->u->user[k]);
+        if (op_info(by->op)->kind != KIND_EW ||
+            !type_equal(&by->type, &n->type))
+            return false;
+    }
+    for (int k = 0; k < n->n_args && !combine; k++)
+        if (!lines_up(&node_at(p, n->arg[k])->type, &n->type))
+            return false;
+    return true;
+}
+
 /* All products of a unit read one input (and one choice of experts). */
 static const Node *product_of(const Pair *p, int unit)
 {

@@ -51,6 +51,10 @@ static void collect(Pack *p, const Graph *g)
 
 static bool fits(const Pack *p, const Type *t)
 {
+    /* floats are read along rows as they are, but those of experts */
+    if (p->packing == PACK_TILE && t->dtype < BT_COUNT && t->rank == 2 &&
+        block_info[t->dtype].kind == BLOCK_FLOAT)
+        return false;
     return t->dtype < BT_COUNT && t->rank >= 2 &&
            packing_fits(p->packing, t->dtype, t->dim[0].k, t->dim[1].k);
 }

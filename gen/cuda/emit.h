@@ -89,7 +89,7 @@ const char *emit_element(Emit *e, Ref r, const Type *as, const char *row,
 /* Index of the element in the row of the node behind r's views. */
 const char *emit_view_index(Emit *e, Ref r, const char *i);
 
-/* Elementwise members computed for one element. */
+/* Elementwise members, and combines, computed for one element. */
 typedef struct {
     const bool *member;  /* by node: EW nodes to compute, in order */
     const char **given;  /* by node: an expression that holds it, or NULL */

@@ -201,6 +201,22 @@ static void store(Emit *e, const Element *x, Ref r, const char *value)
                   x->i, value);
 }
 
+/* The sum over a token's experts of what they made, weighted. */
+static void combine(Emit *e, const Element *x, Ref r)
+{
+    const Node *n = emit_node(e, r);
+    long long slots = type_last(&emit_node(e, n->arg[1])->type);
+    emit_text(e, "    float v%u = 0;\n"
+                 "    for (int s = 0; s < %lld; s++)\n"
+                 "        v%u += %s * %s;\n",
+              r, slots, r,
+              emit_element(e, n->arg[1], &emit_node(e, n->arg[1])->type, x->row,
+                           "s"),
+              emit_element(e, n->arg[0], &emit_node(e, n->arg[0])->type, x->row,
+                           emit_format(e, "(s * %lld + %s)",
+                                       (long long)type_last(&n->type), x->i)));
+}
+
 void emit_elements(Emit *e, const Element *x)
 {
     for (Ref i = 0; i < e->g->n_nodes; i++) {
@@ -209,6 +225,11 @@ void emit_elements(Emit *e, const Element *x)
             store(e, x, i, x->given[i]);
         if (!x->member[i])
             continue;
+        if (n->op == OP_combine) {
+            combine(e, x, i);
+            store(e, x, i, emit_format(e, "v%u", i));
+            continue;
+        }
         emit_text(e, "    float v%u = op_%s(%s", i, op_info(n->op)->name,
                   operand(e, x, n, n->arg[0]));
         if (n->n_args > 1)

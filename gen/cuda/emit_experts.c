@@ -54,9 +54,12 @@ static void put_vec(Experts *x, int i, int64_t tokens)
     emit_text(x->e,
               "}, shared, table};\n"
               "    %s::table(table, thread(), VEC_THREADS);\n"
-              "    stage_begin();\n"
-              "    stage_values<Act%s>(shared, %s, %lld, call.tokens * %lld, "
-              "%lld);\n"
+              "    stage_begin();\n",
+              b);
+    products_stage(p, emit_format(x->e, "call.tokens * %lld", (long long)p->rows),
+                   emit_format(x->e, "(float *)(shared + %lld)",
+                               (long long)product_room_at(p, tokens * p->rows)));
+    emit_text(x->e,
               "    sync_threads(0, VEC_THREADS);\n"
               "    vec_experts<V, %d>(v, (const i32 *)call.arg[%d], call.tokens "
               "* %lld, (float *)(shared + %lld), %lld,\n"
@@ -64,8 +67,7 @@ static void put_vec(Experts *x, int i, int64_t tokens)
               "}, %lld,\n"
               "        [&](int pair, int n, const float *sum) { %s_p%d(call, "
               "pair, n, sum); });\n}\n",
-              b, p->act, p->from, (long long)p->row_bytes, (long long)p->rows,
-              (long long)p->k / 32, part->n_products, x->ids,
+              part->n_products, x->ids,
               (long long)x->slots,
               (long long)product_room_at(p, tokens * p->rows),
               (long long)rows_of(part), (long long)rows_of(part) * tiles, b,
@@ -114,15 +116,15 @@ static void emit_sort(Experts *x, int64_t from)
               (long long)x->slots, (long long)x->experts, x->sorted, x->ids);
 }
 
-static void put_gemm_weights(Experts *x, const Part *part, long long tiles)
+static void put_gemm_weights(Experts *x, const Part *part)
 {
     Products *p = x->p;
-    const char *b = products_block(p, part->product[0]);
     emit_text(x->e,
-              "        const i64 bytes = (i64)%lld * %s::BYTES;\n"
+              "        const i64 bytes = %s;\n"
               "        const i64 at = ((i64)piece[0] * %lld + row) * bytes;\n"
               "        const u8 *w0 = row < %lld ? call.arg[%d] + at : 0;\n",
-              tiles, b, (long long)rows_of(part), (long long)rows_of(part),
+              products_rows_bytes(p, part->product[0]),
+              (long long)rows_of(part), (long long)rows_of(part),
               products_matrix(p, part->product[0]));
     if (part->n_products == 2)
         emit_text(x->e, "        const u8 *w1 = call.arg[%d] + at;\n",
@@ -159,7 +161,6 @@ static void put_gemm(Experts *x, int i, const char *values)
     Products *p = x->p;
     const Part *part = &p->part[i];
     bool two = part->n_products == 2;
-    long long tiles = p->k / (128 * products_width(p));
     long long blocks = (rows_of(part) + (two ? 3 : 7)) / (two ? 4 : 8);
     emit_text(x->e,
               "{\n    SHARED_BUFFER(shared);\n"
@@ -178,7 +179,7 @@ static void put_gemm(Experts *x, int i, const char *values)
               products_block(p, part->product[0]), x->sorted,
               (long long)x->slots, blocks, blocks, blocks,
               two ? 4 : 8, two ? 1 : 2, values, (long long)x->divide);
-    put_gemm_weights(x, part, tiles);
+    put_gemm_weights(x, part);
     emit_text(x->e, "        GemmSums sum = {};\n");
     product_gemm(p, part);
     put_gemm_results(x, i);
@@ -216,33 +217,28 @@ static void emit_plain(Experts *x, int i)
     Products *p = x->p;
     const Part *part = &p->part[i];
     emit_include(x->e, "plain.cuh");
+    emit_include(x->e, "prologue.cuh");
     emit_kernel(x->e, emit_format(x->e, "_r%d", i), 128, 4,
                 (CudaLaunch){.by = SYM_T,
                              .from = 1,
                              .to = INT64_MAX,
-                             .x = {part->columns, SYM_ONE, 1},
-                             .y = {x->slots, SYM_T, 1},
-                             .shared = 33 * 4});
+                             .x = {x->slots, SYM_T, 1},
+                             .y = {part->columns, SYM_ONE, 4},
+                             .shared = product_plain_shared(p)});
     emit_text(x->e,
               "{\n    SHARED_BUFFER(shared);\n    stage_begin();\n"
-              "    const int pair = block_y(), n = block_x();\n"
-              "    const int expert = ((const i32 *)call.arg[%d])[pair];\n"
-              "    const u8 *x = %s + (i64)(pair / %lld) * %lld;\n"
-              "    float sum[%d];\n",
-              x->ids, p->from, (long long)x->divide, (long long)p->row_bytes,
-              part->n_products);
-    for (int k = 0; k < part->n_products; k++) {
-        BlockType t = products_type(p, part->product[k]);
-        emit_text(x->e,
-                  "    sum[%d] = plain_dot<Plain%s, %lld>(x, [&](int k) {\n"
-                  "        return file_value_%s(call.arg[%d] + ((i64)expert * %lld "
-                  "+ n) * %lld, k);\n    }, (float *)shared);\n",
-                  k, p->act, (long long)p->k, block_info[t].name,
-                  products_matrix(p, part->product[k]),
-                  (long long)part->columns, (long long)block_bytes(t, p->k));
-    }
-    emit_text(x->e, "    if (thread() == 0)\n        %s_p%d(call, pair, n, sum);\n"
-                    "}\n",
+              "    float *x = (float *)(shared + 256);\n"
+              "    const int pair = block_x(), n = block_y() * PLAIN_COLUMNS + "
+              "warp();\n"
+              "    const i64 expert = ((const i32 *)call.arg[%d])[pair];\n"
+              "    const i64 row = pair / %lld;\n",
+              x->ids, (long long)x->divide);
+    product_plain_values(p);
+    emit_text(x->e, "    if (n < %lld) {\n", (long long)part->columns);
+    product_plain_dots(p, part, emit_format(x->e, "(expert * %lld + n)",
+                                            (long long)part->columns));
+    emit_text(x->e, "        if (lane() == 0)\n"
+                    "            %s_p%d(call, pair, n, sum);\n    }\n}\n",
               x->e->name, i);
 }
 

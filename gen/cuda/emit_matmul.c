@@ -94,12 +94,10 @@ static void put_vec_body(Products *p, int cols)
         put_vec(p, i, cols);
         emit_text(e, "    vec_first(v%d, r%d, %lld, unit);\n", i, i,
                   (long long)p->part[i].columns / 16);
-        if (first < 0)
-            emit_text(e, "    stage_begin();\n"
-                         "    stage_values<Act%s>(shared, %s, %lld, (int)rows, "
-                         "%lld);\n",
-                      p->act, p->from, (long long)p->row_bytes,
-                      (long long)p->k / 32);
+        if (first < 0) {
+            emit_text(e, "    stage_begin();\n");
+            products_stage(p, "(int)rows", "room");
+        }
         first = i;
         put_vec_rows(p, i, cols);
     }
@@ -139,18 +137,30 @@ void product_values(Products *p, bool split, const char *suffix, int64_t from,
                     const char *to)
 {
     Emit *e = p->e;
+    int64_t per = p->source ? 1 : 4 * 256 * 4 / p->k + 1;
     emit_include(e, "plain.cuh");
+    emit_include(e, "gemm.cuh");
     emit_kernel(e, suffix, 256, 2,
                 (CudaLaunch){.by = p->lead,
                              .from = from,
                              .to = INT64_MAX,
-                             .x = {p->rows * p->k, p->lead, 4 * 256 * 4},
-                             .y = {1, SYM_ONE, 1}});
-    emit_text(e, "{\n    stage_begin();\n"
-                 "    gemm_values<Plain%s, %lld, %s>(%s, %s, %lld, (i64)%s * "
-                 "%lld);\n}\n",
-              p->act, (long long)p->k, split ? "true" : "false", to, p->from,
-              (long long)p->row_bytes, emit_count(p->lead), (long long)p->rows);
+                             .x = {p->rows, p->lead, per},
+                             .y = {1, SYM_ONE, 1},
+                             .shared = 33 * 4});
+    emit_text(e, "{\n    stage_begin();\n    const i64 rows = (i64)%s * %lld;\n",
+              emit_count(p->lead), (long long)p->rows);
+    if (p->source)
+        emit_text(e, "    SHARED_BUFFER(shared);\n"
+                     "    const %s source = %s;\n"
+                     "    gemm_source<Act%s, %lld, %s, %s>(%s, source, rows, "
+                     "(float *)shared);\n}\n",
+                  products_source_type(p), products_source(p), p->act,
+                  (long long)p->k, p->norm != NO_REF ? "true" : "false",
+                  split ? "true" : "false", to);
+    else
+        emit_text(e, "    gemm_values<Plain%s, %lld, %s>(%s, %s, %lld, rows);\n}\n",
+                  p->act, (long long)p->k, split ? "true" : "false", to, p->from,
+                  (long long)p->row_bytes);
 }
 
 void product_gemm(Products *p, const Part *part)
@@ -175,8 +185,7 @@ static void put_gemm_body(Products *p, int i, const char *values)
     const Part *part = &p->part[i];
     const char *b = products_block(p, part->product[0]);
     bool two = part->n_products == 2;
-    long long tiles = p->k / (128 * products_width(p)),
-              all = part->columns / 16;
+    long long all = part->columns / 16;
     emit_text(e,
               "{\n    SHARED_BUFFER(shared);\n"
               "    u8 *table = shared + GEMM_SHARED;\n"
@@ -184,10 +193,11 @@ static void put_gemm_body(Products *p, int i, const char *values)
               "    stage_begin();\n"
               "    const int rows = %s * %lld, first = block_x() * GEMM_COLS;\n"
               "    const int row = block_y() * %d + warp() / 2 * %d;\n"
-              "    const i64 bytes = (i64)%lld * %s::BYTES;\n"
+              "    const i64 bytes = %s;\n"
               "    const u8 *w0 = row < %lld ? call.arg[%d] + row * bytes : 0;\n",
               b, emit_count(p->lead), (long long)p->rows, two ? 4 : 8,
-              two ? 1 : 2, tiles, b, all, products_matrix(p, part->product[0]));
+              two ? 1 : 2, products_rows_bytes(p, part->product[0]), all,
+              products_matrix(p, part->product[0]));
     if (two)
         emit_text(e, "    const u8 *w1 = call.arg[%d] + row * bytes;\n",
                   products_matrix(p, part->product[1]));
@@ -223,6 +233,7 @@ static void emit_gemm(Products *p, int i, int64_t from, const char *values)
     Emit *e = p->e;
     const Part *part = &p->part[i];
     int64_t each = part->n_products == 2 ? 4 : 8;
+    emit_include(e, "gemm.cuh");
     emit_kernel(e, emit_format(e, "_m%d", i), 256, 1,
                 (CudaLaunch){.by = p->lead,
                              .from = from,
@@ -233,18 +244,24 @@ static void emit_gemm(Products *p, int i, int64_t from, const char *values)
     put_gemm_body(p, i, values);
 }
 
-static void emit_gemms(Products *p, int64_t from)
+/* Matrices in tiles, or float rows. */
+static void emit_gemms(Products *p, int64_t from, bool float_rows)
 {
     Emit *e = p->e;
     for (int split = 0; split < 2; split++) {
         const char *values = NULL;
         for (int i = 0; i < p->n; i++) {
-            if (!p->part[i].tiles || product_is_split(p, &p->part[i]) != split)
+            const Part *part = &p->part[i];
+            if (!(float_rows ? part->float_rows : part->tiles) ||
+                product_is_split(p, part) != split)
                 continue;
             if (!values) {
                 values = emit_scratch(e, p->rows * p->k * (split ? 4 : 2),
                                       p->lead);
-                product_values(p, split, split ? "_y" : "_x", from, values);
+                product_values(p, split,
+                               emit_format(e, "_%c%d", float_rows ? 'y' : 'x',
+                                           split),
+                               from, values);
             }
             emit_gemm(p, i, from, values);
         }
@@ -253,61 +270,118 @@ static void emit_gemms(Products *p, int64_t from)
 
 /* ---- matrices as in the file */
 
-static void emit_plain(Products *p, int i)
+/* Float matrices go to the matrix units from so many rows on. */
+enum { FLOAT_ROWS_FEW = 8 };
+
+static int64_t plain_to(const Part *part)
+{
+    return part->float_rows ? FLOAT_ROWS_FEW : INT64_MAX;
+}
+
+void product_plain_values(Products *p)
 {
     Emit *e = p->e;
-    const Part *part = &p->part[i];
-    emit_include(e, "plain.cuh");
-    emit_kernel(e, emit_format(e, "_r%d", i), 128, 4,
-                (CudaLaunch){.by = p->lead,
-                             .from = 1,
-                             .to = INT64_MAX,
-                             .x = {part->columns, SYM_ONE, 1},
-                             .y = {p->rows, p->lead, 1},
-                             .shared = 33 * 4});
-    emit_text(e, "{\n    SHARED_BUFFER(shared);\n    stage_begin();\n"
-                 "    const i64 row = block_y();\n    const int n = block_x();\n"
-                 "    const u8 *x = %s + row * %lld;\n    float sum[%d];\n",
-              p->from, (long long)p->row_bytes, part->n_products);
+    if (p->source)
+        emit_text(e,
+                  "    const %s source = %s;\n"
+                  "    source_row<PLAIN_THREADS>(source, row, (float *)shared, "
+                  "[&](int k, const float (&q)[4], float d) {\n"
+                  "        *(float4 *)(x + k) = make_float4(q[0] * d, q[1] * d, "
+                  "q[2] * d, q[3] * d);\n    });\n",
+                  products_source_type(p), products_source(p));
+    else
+        emit_text(e, "    plain_values<Plain%s, %lld>(x, %s + row * %lld);\n",
+                  p->act, (long long)p->k, p->from, (long long)p->row_bytes);
+    emit_text(e, "    sync_threads(0, PLAIN_THREADS);\n");
+}
+
+void product_plain_dots(Products *p, const Part *part, const char *matrix_row)
+{
+    emit_text(p->e, "        float sum[%d];\n", part->n_products);
     for (int k = 0; k < part->n_products; k++) {
         BlockType t = products_type(p, part->product[k]);
-        long long bytes = block_bytes(t, p->k);
-        emit_text(e, "    sum[%d] = plain_dot<Plain%s, %lld>(x, [&](int k) {\n"
-                     "        return file_value_%s(call.arg[%d] + (i64)n * %lld, "
-                     "k);\n    }, (float *)shared);\n",
-                  k, p->act, (long long)p->k, block_info[t].name,
-                  products_matrix(p, part->product[k]), bytes);
+        emit_text(p->e,
+                  "        sum[%d] = plain_dot<%lld>(x, [&](int k) {\n"
+                  "            return file_value_%s(call.arg[%d] + %s * %lld, k);"
+                  "\n        });\n",
+                  k, (long long)p->k, block_info[t].name,
+                  products_matrix(p, part->product[k]), matrix_row,
+                  (long long)block_bytes(t, p->k));
     }
-    emit_text(e, "    if (thread() == 0)\n        %s_p%d(call, row, n, sum);\n}\n",
-              e->name, i);
+}
+
+int64_t product_plain_shared(const Products *p)
+{
+    enum { ROOM = 256 };
+    return ROOM + p->k * 4;
+}
+
+/* All parts that have launches for the same numbers of rows: columns of one
+ * after those of the other. */
+static void emit_plain(Products *p, int64_t to)
+{
+    Emit *e = p->e;
+    int64_t columns = 0;
+    for (int i = 0; i < p->n; i++)
+        if (!p->part[i].tiles && plain_to(&p->part[i]) == to)
+            columns += p->part[i].columns;
+    if (!columns)
+        return;
+    emit_include(e, "plain.cuh");
+    emit_include(e, "prologue.cuh");
+    emit_kernel(e, to == INT64_MAX ? "_r" : "_f", 128, 4,
+                (CudaLaunch){.by = p->lead,
+                             .from = 1,
+                             .to = to,
+                             .x = {columns, SYM_ONE, 4},
+                             .y = {p->rows, p->lead, 1},
+                             .shared = product_plain_shared(p)});
+    emit_text(e, "{\n    SHARED_BUFFER(shared);\n"
+                 "    float *x = (float *)(shared + 256);\n"
+                 "    const i64 row = block_y();\n"
+                 "    int n = block_x() * PLAIN_COLUMNS + warp();\n"
+                 "    stage_begin();\n");
+    product_plain_values(p);
+    for (int i = 0; i < p->n; i++) {
+        const Part *part = &p->part[i];
+        if (part->tiles || plain_to(part) != to)
+            continue;
+        emit_text(e, "    if (n >= 0 && n < %lld) {\n", (long long)part->columns);
+        product_plain_dots(p, part, "(i64)n");
+        emit_text(e, "        if (lane() == 0)\n"
+                     "            %s_p%d(call, row, n, sum);\n    }\n"
+                     "    n -= %lld;\n",
+                  e->name, i, (long long)part->columns);
+    }
+    emit_text(e, "}\n");
 }
 
 void emit_matmul_class(Emit *e)
 {
     Products *p = products_new(e, KIND_MATMUL);
-    bool tiles = false;
+    bool tiles = false, floats = false;
     int64_t few = 0;
     products_include(p);
     emit_ops(e);
     for (int i = 0; i < p->n; i++) {
         products_done(p, i);
         tiles = tiles || p->part[i].tiles;
+        floats = floats || p->part[i].float_rows;
     }
-    if (tiles) {
+    if (tiles)
         emit_include(e, "matvec.cuh");
-        emit_include(e, "gemm.cuh");
-        for (int cols = 1; cols <= VEC_COLS; cols += VEC_COLS - 1)
-            if (p->rows * cols <= VEC_COLS &&
-                product_table_at(p, cols, cols) + products_table(p) <=
-                    VEC_SHARED) {
-                emit_vec(p, (int)p->rows * cols, few + 1, cols);
-                few = cols;
-            }
-        emit_gemms(p, few + 1);
-    }
-    for (int i = 0; i < p->n; i++)
-        if (!p->part[i].tiles)
-            emit_plain(p, i);
+    for (int cols = 1; tiles && cols <= VEC_COLS; cols += VEC_COLS - 1)
+        if (p->rows * cols <= VEC_COLS &&
+            product_table_at(p, cols, cols) + products_table(p) <= VEC_SHARED) {
+            emit_vec(p, (int)p->rows * cols, few + 1, cols);
+            few = cols;
+        }
+    if (tiles)
+        emit_gemms(p, few + 1, false);
+    emit_plain(p, INT64_MAX);
+    emit_plain(p, FLOAT_ROWS_FEW);
+    if (floats)
+        emit_gemms(p, FLOAT_ROWS_FEW + 1, true);
     if (p->split)
         products_members(p);
 }

@@ -35,9 +35,20 @@ int products_width(const Products *p)
 
 const char *products_block(Products *p, Ref product)
 {
+    if (matrix_of(p, product)->type.packing != PACK_TILE)
+        return emit_format(p->e, "FileRows<File_%s, %d, %lld>",
+                           block_info[products_type(p, product)].name,
+                           products_width(p), (long long)p->k);
     return emit_format(p->e, "Block_%s<%d>",
                        block_info[products_type(p, product)].name,
                        products_width(p));
+}
+
+const char *products_rows_bytes(Products *p, Ref product)
+{
+    return emit_format(p->e, "(i64)%lld",
+                       (long long)block_bytes(products_type(p, product), p->k) *
+                           PACK_TILE_ROWS);
 }
 
 /* ---- which products meet */
@@ -55,7 +66,8 @@ static void join_readers(const Products *p, int *set)
     const Graph *g = p->e->g;
     for (Ref i = g->n_params; i < g->n_nodes; i++) {
         const Node *n = &g->node[i];
-        for (int k = 0; k < n->n_args && op_info(n->op)->kind == KIND_EW; k++) {
+        bool joins = op_info(n->op)->kind == KIND_EW;
+        for (int k = 0; k < n->n_args && joins; k++) {
             Ref root = emit_root(p->e, n->arg[k]);
             if (root >= g->n_params && g->node[root].op != OP_const)
                 set[find(set, (int)root)] = find(set, (int)i);
@@ -82,6 +94,19 @@ static bool none_in_tiles(const Products *p, const Part *part)
     return true;
 }
 
+/* Floats as in the file whose rows and columns fill tiles. */
+static bool are_float_rows(const Products *p, const Part *part)
+{
+    bool fit = part->n_products <= 2 && part->columns % PACK_TILE_ROWS == 0 &&
+               p->k % PACK_TILE_UNIT == 0;
+    for (int i = 0; i < part->n_products; i++) {
+        BlockType t = products_type(p, part->product[i]);
+        fit = fit && block_info[t].kind == BLOCK_FLOAT &&
+              t == products_type(p, part->product[0]);
+    }
+    return fit && none_in_tiles(p, part);
+}
+
 static void add_part(Products *p, int *set, Ref first)
 {
     const Graph *g = p->e->g;
@@ -95,9 +120,11 @@ static void add_part(Products *p, int *set, Ref first)
         if (is_product(p, i))
             part->product[part->n_products++] = i;
         else
-            part->member[i] = op_info(g->node[i].op)->kind == KIND_EW;
+            part->member[i] = op_info(g->node[i].op)->kind == KIND_EW ||
+                              g->node[i].op == OP_combine;
     }
     part->tiles = all_in_tiles(p, part);
+    part->float_rows = are_float_rows(p, part);
     p->split = p->split || (!part->tiles && !none_in_tiles(p, part));
 }
 
@@ -121,6 +148,7 @@ static void split_parts(Products *p)
                        .columns = type_last(&emit_node(e, i)->type)};
         part->product[0] = i;
         part->tiles = all_in_tiles(p, part);
+        part->float_rows = are_float_rows(p, part);
         p->raw[i] = emit_scratch(
             e, emit_row_size(&emit_node(e, i)->type) * 4, p->lead);
     }
@@ -146,28 +174,77 @@ static void find_parts(Products *p)
 
 /* ---- the values */
 
+/* Behind the prologue and views: the parameter.  *x: its view. */
+static void find_prologue(Products *p, Ref *x)
+{
+    Emit *e = p->e;
+    Ref at = emit_root(e, *x);
+    p->norm = NO_REF;
+    p->act = "F32";
+    while (at >= e->g->n_params) {
+        const Node *n = emit_node(e, at);
+        if (n->op == OP_quantize)
+            p->act = n->type.dtype == BT_q8a ? "Q8" : "Q16";
+        else
+            p->norm = at;
+        p->source = true;
+        *x = n->arg[0];
+        at = emit_root(e, *x);
+    }
+}
+
 static void find_values(Products *p, Ref product)
 {
     Emit *e = p->e;
     Ref x = emit_node(e, product)->arg[0];
     const Type *t = &emit_node(e, x)->type;
-    p->left = emit_root(e, x);
-    const Type *root = &emit_node(e, p->left)->type;
-    const BlockInfo *b = &block_info[root->dtype];
     p->k = type_last(t);
     p->lead = emit_lead(t);
     p->rows = emit_row_size(t) / p->k;
-    int64_t whole = emit_row_size(root) / p->rows;
-    p->row_bytes = whole / b->elems * b->bytes;
+    find_prologue(p, &x);
+    p->left = emit_root(e, x);
+    const Type *root = &emit_node(e, p->left)->type;
+    const BlockInfo *b = &block_info[root->dtype];
+    p->row_bytes = emit_row_size(root) / p->rows / b->elems * b->bytes;
     p->from = emit_format(e, "(call.arg[%d] + %s / %d * %d)",
                           emit_arg(e, p->left), emit_view_index(e, x, "0"),
                           b->elems, b->bytes);
-    bool q8 = root->dtype == BT_q8a, q16 = root->dtype == BT_q16a;
-    p->act = q8 ? "Q8" : q16 ? "Q16" : "F32";
-    p->act_shared = q8 ? 40 : 128;
-    if (!q8 && !q16 && root->dtype != BT_f32)
+    if (root->dtype == BT_q8a || root->dtype == BT_q16a)
+        p->act = root->dtype == BT_q8a ? "Q8" : "Q16";
+    else if (root->dtype != BT_f32)
         emit_fail(e, err_new(ERR_DEVICE, "products with values in %s",
                              block_info[root->dtype].name));
+    p->act_shared = strcmp(p->act, "Q8") == 0 ? 40 : 128;
+}
+
+const char *products_source_type(Products *p)
+{
+    return emit_format(p->e, "Source<Act%s, %lld, %s>", p->act, (long long)p->k,
+                       p->norm != NO_REF ? "true" : "false");
+}
+
+const char *products_source(Products *p)
+{
+    const Node *norm = p->norm != NO_REF ? emit_node(p->e, p->norm) : NULL;
+    const char *weight = "0";
+    if (norm && norm->n_args > 1)
+        weight = emit_format(p->e, "(const float *)call.arg[%d]",
+                             emit_arg(p->e, emit_root(p->e, norm->arg[1])));
+    return emit_format(p->e, "{%s, %lld, %s, %.9gf}", p->from,
+                       (long long)p->row_bytes, weight,
+                       norm ? norm->attr[ATTR_eps].f : 1.5);
+}
+
+void products_stage(Products *p, const char *rows, const char *room)
+{
+    if (p->source)
+        emit_text(p->e, "    stage_source<VEC_THREADS>(shared, %s%s, %s, %s);\n",
+                  products_source_type(p), products_source(p), rows, room);
+    else
+        emit_text(p->e, "    stage_values<VEC_THREADS, Act%s>(shared, %s, %lld, "
+                        "%s, %lld);\n",
+                  p->act, p->from, (long long)p->row_bytes, rows,
+                  (long long)p->k / 32);
 }
 
 Products *products_new(Emit *e, OpKind kind)
@@ -190,6 +267,8 @@ void products_include(Products *p)
     for (int i = 0; i < p->n; i++)
         for (int k = 0; k < p->part[i].n_products; k++) {
             BlockType t = products_type(p, p->part[i].product[k]);
+            if (p->part[i].float_rows)
+                emit_include(p->e, "plain.cuh");
             if (file[t])
                 emit_include(p->e, file[t]);
             else
@@ -261,7 +340,7 @@ static void members_of_columns(Products *p, int64_t columns)
         const Node *n = emit_node(e, i);
         if (type_last(&n->type) != columns)
             continue;
-        member[i] = op_info(n->op)->kind == KIND_EW;
+        member[i] = op_info(n->op)->kind == KIND_EW || n->op == OP_combine;
         if (p->raw[i])
             given[i] = emit_format(e, "((const float *)%s)[row * %lld + n]",
                                    p->raw[i], (long long)columns);

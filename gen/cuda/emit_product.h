@@ -13,6 +13,7 @@ typedef struct {
     bool *member;   /* by node: EW nodes computed with them */
     int64_t columns;
     bool tiles;     /* all in tiles of one type, at most two: else as in file */
+    bool float_rows; /* as in the file, but fit for the matrix units */
 } Part;
 
 typedef struct {
@@ -24,6 +25,8 @@ typedef struct {
     Sym lead;
     const char *from;   /* address of the first row, as text */
     int64_t row_bytes;  /* from a row to the next */
+    bool source;        /* f32 rows, normed or rounded here (prologue.cuh) */
+    Ref norm;           /* the rmsnorm, or NO_REF */
     const char *act;    /* "F32", "Q8", "Q16" */
     int act_shared;     /* bytes of 32 values in shared memory (matvec.cuh) */
     int n;
@@ -34,6 +37,12 @@ typedef struct {
 } Products;
 
 Products *products_new(Emit *e, OpKind kind);
+/* "Source<ActQ8, 4096, true>" and an initialiser of it. */
+const char *products_source_type(Products *p);
+const char *products_source(Products *p);
+/* The statement that brings `rows` (an expression) rows to shared memory; room:
+ * 33 floats there. */
+void products_stage(Products *p, const char *rows, const char *room);
 /* "Block_q5_k<4>" of a product's matrix; its J (tile.cuh). */
 const char *products_block(Products *p, Ref product);
 int products_width(const Products *p);
@@ -45,6 +54,8 @@ void products_include(Products *p);
 /* DEVICE void kN_pI(call, row, n, sums): what is done with the sums of part i
  * at column n of row `row`. */
 void products_done(Products *p, int i);
+/* Bytes, as an expression, from 16 rows of the matrix to the next. */
+const char *products_rows_bytes(Products *p, Ref product);
 /* Bytes of shared memory for the lookup tables of the matrices' types. */
 int64_t products_table(const Products *p);
 /* If split: the launch that computes the members. */
@@ -63,6 +74,11 @@ void product_values(Products *p, bool split, const char *suffix, int64_t from,
                     const char *to);
 /* Matrix of floats times floats: values and weights in two parts. */
 bool product_is_split(const Products *p, const Part *part);
+/* For matrices as in the file: the values of row `row` to x, then the products
+ * with rows `matrix_row` of a part's matrices; shared memory of both. */
+void product_plain_values(Products *p);
+void product_plain_dots(Products *p, const Part *part, const char *matrix_row);
+int64_t product_plain_shared(const Products *p);
 /* The statement that multiplies what w0, w1 and place say. */
 void product_gemm(Products *p, const Part *part);
 

@@ -12,7 +12,7 @@
 // 16-byte load.  A block multiplies GEMM_ROWS matrix rows with GEMM_COLS tokens,
 // 4 x 2 warps; values come through a ring of slabs of 128 k.
 #pragma once
-#include "common.cuh"
+#include "prologue.cuh"
 #include "tile.cuh"
 
 CONSTANT int GEMM_THREADS = 256;
@@ -32,8 +32,25 @@ DEVICE int gemm_place(int k)
     return (k & ~127) + s / 2 * 32 + c * 8 + s % 2 * 4 + k % 4;
 }
 
-// Rows of K values; X::at as in plain.cuh.  SPLIT: rows of 2 K, what f16 does
-// not hold of a value behind it.
+// Four values of a row, from k on.  SPLIT: rows of 2 K, behind the values what
+// f16 does not hold of them.
+template <int K, bool SPLIT>
+DEVICE void gemm_put(u8 *to, i64 row, int k, const float (&v)[4])
+{
+    u16 *out = (u16 *)to + row * (SPLIT ? 2 * K : K) + gemm_place(k);
+    uint2 h = make_uint2(float2_half2(v[0], v[1]), float2_half2(v[2], v[3]));
+    *(uint2 *)out = h;
+    if (SPLIT) {
+        float r[4] = {v[0] - half_float((u16)h.x),
+                      v[1] - half_float((u16)(h.x >> 16)),
+                      v[2] - half_float((u16)h.y),
+                      v[3] - half_float((u16)(h.y >> 16))};
+        *(uint2 *)(out + K) =
+            make_uint2(float2_half2(r[0], r[1]), float2_half2(r[2], r[3]));
+    }
+}
+
+// Rows of K values as kernels hand them over; X::at as in plain.cuh.
 template <class X, int K, bool SPLIT>
 DEVICE void gemm_values(u8 *to, const u8 *from, i64 row_bytes, i64 rows)
 {
@@ -45,15 +62,21 @@ DEVICE void gemm_values(u8 *to, const u8 *from, i64 row_bytes, i64 rows)
         float v[4];
         UNROLL for (int j = 0; j < 4; j++)
             v[j] = X::at(from + row * row_bytes, k + j) * (1 / GEMM_SCALE);
-        u16 *out = (u16 *)to + row * (SPLIT ? 2 * K : K) + gemm_place(k);
-        uint2 h = make_uint2(float2_half2(v[0], v[1]), float2_half2(v[2], v[3]));
-        *(uint2 *)out = h;
-        if (SPLIT) {
-            float r[4] = {v[0] - half_float((u16)h.x), v[1] - half_float((u16)(h.x >> 16)),
-                          v[2] - half_float((u16)h.y), v[3] - half_float((u16)(h.y >> 16))};
-            *(uint2 *)(out + K) =
-                make_uint2(float2_half2(r[0], r[1]), float2_half2(r[2], r[3]));
-        }
+        gemm_put<K, SPLIT>(to, row, k, v);
+    }
+}
+
+// The same of a source, a block a row.
+template <class A, int K, bool NORM, bool SPLIT>
+DEVICE void gemm_source(u8 *to, const Source<A, K, NORM> &s, i64 rows, float *room)
+{
+    for (i64 row = block_x(); row < rows; row += blocks_x()) {
+        source_row<GEMM_THREADS>(s, row, room, [&](int k, const float (&q)[4], float d) {
+            const float v[4] = {q[0] * d * (1 / GEMM_SCALE), q[1] * d * (1 / GEMM_SCALE),
+                                q[2] * d * (1 / GEMM_SCALE), q[3] * d * (1 / GEMM_SCALE)};
+            gemm_put<K, SPLIT>(to, row, k, v);
+        });
+        sync_threads(0, GEMM_THREADS);
     }
 }
 

@@ -6,80 +6,11 @@
 // lane reads those of its own four column blocks, which cost little beside the
 // weights.  While a tile is multiplied the next one is on its way in registers.
 #pragma once
-#include "common.cuh"
+#include "prologue.cuh"
 #include "tile.cuh"
 
 CONSTANT int VEC_THREADS = 256;
 CONSTANT int VEC_WARPS = VEC_THREADS / 32;
-
-// Values as kernels hand them over: of blocks of 32.
-struct ActF32 {
-    CONSTANT int BYTES = 128;  // of 32 values in memory
-    CONSTANT int SHARED = 128; // .. in shared memory
-};
-struct ActQ8 {
-    CONSTANT int BYTES = 36;
-    CONSTANT int SHARED = 40; // 32 codes, then (all blocks' codes first) d, d sum
-};
-struct ActQ16 {
-    CONSTANT int BYTES = 68;
-    CONSTANT int SHARED = 128; // as f32
-};
-
-// Swaps the middle bytes: the order 0, 2, 1, 3 of codes in tiles.
-DEVICE u32 swap_middle(u32 x) { return permute(x, 0, 0x3120); }
-
-// Brings block b of `blocks` to shared memory.
-template <class A> struct Stage;
-template <> struct Stage<ActQ8> {
-    DEVICE void block(u8 *to, const u8 *from, int b, int blocks)
-    {
-        const u32 *x = (const u32 *)(from + (i64)b * 36);
-        uint4 *codes = (uint4 *)(to + b * 32);
-        u32 w[8];
-        i32 sum = 0;
-        UNROLL for (int i = 0; i < 8; i++)
-        {
-            w[i] = x[i];
-            sum = dot4(w[i], 0x01010101u, sum);
-            w[i] = swap_middle(w[i]);
-        }
-        float d = bits_float(x[8]);
-        codes[0] = make_uint4(w[0], w[1], w[2], w[3]);
-        codes[1] = make_uint4(w[4], w[5], w[6], w[7]);
-        ((float2 *)(to + blocks * 32))[b] = make_float2(d, d * (float)sum);
-    }
-};
-template <> struct Stage<ActF32> {
-    DEVICE void block(u8 *to, const u8 *from, int b, int)
-    {
-        UNROLL for (int i = 0; i < 8; i++)
-            ((float4 *)to)[b * 8 + i] = ((const float4 *)from)[b * 8 + i];
-    }
-};
-template <> struct Stage<ActQ16> {
-    DEVICE void block(u8 *to, const u8 *from, int b, int)
-    {
-        const u32 *x = (const u32 *)(from + (i64)b * 68);
-        float d = bits_float(x[16]);
-        UNROLL for (int i = 0; i < 16; i++)
-        {
-            u32 two = x[i];
-            ((float2 *)to)[b * 16 + i] =
-                make_float2((float)(i16)two * d, (float)(i16)(two >> 16) * d);
-        }
-    }
-};
-
-// `rows` rows of `blocks` blocks, `stride` bytes apart, to shared memory, dense.
-template <class A>
-DEVICE void stage_values(u8 *to, const u8 *from, i64 stride, int rows,
-                         int blocks)
-{
-    for (int i = thread(); i < rows * blocks; i += VEC_THREADS)
-        Stage<A>::block(to + i / blocks * blocks * A::SHARED,
-                        from + i / blocks * stride, i % blocks, blocks);
-}
 
 // ---- what a lane adds: a tile's rows g and g + 8 with the values from block
 // `first` on, of `blocks` in a row

@@ -1,9 +1,11 @@
-// plain.cuh - products with matrices that lie as in the file: odd shapes.  Right
-// for everything, quick for nothing: one block a column, its threads along k.
+// plain.cuh - products with matrices that lie as in the file: floats, and odd
+// shapes.  A warp takes a column, its lanes along k; the values of a row lie in
+// shared memory as f32.
 #pragma once
 #include "common.cuh"
 
 CONSTANT int PLAIN_THREADS = 128;
+CONSTANT int PLAIN_COLUMNS = PLAIN_THREADS / 32;
 
 // Value k of a row as kernels hand it over.
 struct PlainF32 {
@@ -24,15 +26,81 @@ struct PlainQ16 {
     }
 };
 
-// The product of a row of values and a row of a matrix; weight(k) decodes.  All
-// threads get it.  room: 33 floats of shared memory.
-template <class X, int K, class Weight>
-DEVICE float plain_dot(const u8 *x, const Weight &weight, float *room)
+template <class X, int K> DEVICE void plain_values(float *to, const u8 *row)
 {
-    float sum = 0;
     for (int k = thread(); k < K; k += PLAIN_THREADS)
-        sum += X::at(x, k) * weight(k);
-    sum = block_sum<PLAIN_THREADS>(sum, room);
-    sync_threads(0, PLAIN_THREADS);
-    return sum;
+        to[k] = X::at(row, k);
 }
+
+// The product of K values and a row of a matrix; weight(k) decodes.
+template <int K, class Weight>
+DEVICE float plain_dot(const float *x, const Weight &weight)
+{
+    float sum[4] = {};
+    int k = lane();
+    for (; k + 96 < K; k += 128)
+        UNROLL for (int i = 0; i < 4; i++)
+            sum[i] += x[k + 32 * i] * weight(k + 32 * i);
+    for (; k < K; k += 32)
+        sum[0] += x[k] * weight(k);
+    return warp_sum(sum[0] + sum[1] + (sum[2] + sum[3]));
+}
+
+// ---- the same matrices for the matrix units (gemm.cuh): rows of floats
+
+// TYPE::at(p, i): four floats.  J, K as in tile.cuh; rows are K values apart.
+template <class TYPE, int J, int K> struct FileRows {
+    CONSTANT int BYTES = 128 * J * TYPE::BYTES; // from a step along k to the next
+    struct Raw {
+        const u8 *at;
+    };
+    DEVICE void table(u8 *, int, int) {}
+    DEVICE void load(Raw &r, const u8 *rows, int lane)
+    {
+        r.at = rows + ((i64)(lane / 4) * K + lane % 4 * 32) * TYPE::BYTES;
+    }
+    DEVICE void floats(const Raw &r, int h, int j, int s, float (&w)[4], const u8 *)
+    {
+        TYPE::four(r.at + ((i64)h * 8 * K + j * 128 + s * 4) * TYPE::BYTES, w);
+    }
+    DEVICE void halves(const Raw &r, int h, int j, int s, u32 (&w)[2], const u8 *table)
+    {
+        float v[4];
+        floats(r, h, j, s, v, table);
+        w[0] = float2_half2(v[0], v[1]);
+        w[1] = float2_half2(v[2], v[3]);
+    }
+};
+struct File_f32 {
+    CONSTANT int BYTES = 4;
+    DEVICE void four(const u8 *p, float (&w)[4])
+    {
+        uint4 x = load_weight16(p);
+        w[0] = bits_float(x.x);
+        w[1] = bits_float(x.y);
+        w[2] = bits_float(x.z);
+        w[3] = bits_float(x.w);
+    }
+};
+struct File_f16 {
+    CONSTANT int BYTES = 2;
+    DEVICE void four(const u8 *p, float (&w)[4])
+    {
+        uint2 x = load_weight8(p);
+        w[0] = half_float((u16)x.x);
+        w[1] = half_float((u16)(x.x >> 16));
+        w[2] = half_float((u16)x.y);
+        w[3] = half_float((u16)(x.y >> 16));
+    }
+};
+struct File_bf16 {
+    CONSTANT int BYTES = 2;
+    DEVICE void four(const u8 *p, float (&w)[4])
+    {
+        uint2 x = load_weight8(p);
+        w[0] = bits_float(x.x << 16);
+        w[1] = bits_float(x.x & 0xffff0000u);
+        w[2] = bits_float(x.y << 16);
+        w[3] = bits_float(x.y & 0xffff0000u);
+    }
+};

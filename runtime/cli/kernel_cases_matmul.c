@@ -5,6 +5,8 @@
 #define FEW {{1, 1, 0}, {3, 1, 0}, {4, 1, 0}}
 #define MANY {{5, 1, 0}, {40, 1, 0}, {130, 1, 0}}
 #define EXACT 1e-10
+/* a value near the middle of two codes may be rounded to either */
+#define ROUNDED 1e-5
 #define F16 4e-7
 #define F16_TWICE 1e-6 /* two such products multiplied */
 
@@ -27,6 +29,17 @@
     "  %h = mul %g2, %u1 : f32[T,48]\n"                                        \
     "  %y = add %r, %h : f32[T,48]\n"                                          \
     "  ret %s3, %y\n"                                                          \
+    "}\n"
+
+/* Normed and rounded by every block. */
+#define PROLOGUE(act, w)                                                       \
+    "(%x: f32[T,512], $n: f32[512], $w: " w "[512,48], $u: " w                 \
+    "[512,32]) {\n"                                                            \
+    "  %a = rmsnorm %x, $n {eps=1e-06} : f32[T,512]\n"                         \
+    "  %b = quantize %a : " act "[T,512]\n"                                    \
+    "  %y = matmul %b, $w : f32[T,48]\n"                                       \
+    "  %z = matmul %b, $u : f32[T,32]\n"                                       \
+    "  ret %y, %z\n"                                                           \
     "}\n"
 
 const KernelCase kernel_cases_matmul[] = {
@@ -71,5 +84,36 @@ const KernelCase kernel_cases_matmul[] = {
      "  %y = matmul %v, $w : f32[T,16]\n"
      "  ret %y\n"
      "}\n"},
+    {"few_prologue", ROUNDED, FEW, .text = PROLOGUE("?", "q5_k/t16"),
+     .each = "q8a q16a"},
+    {"many_prologue", ROUNDED, MANY, .text = PROLOGUE("?", "q5_k/t16"),
+     .each = "q8a q16a"},
+    {"rounding", EXACT, FEW,
+     .text = "(%x: f32[T,8,128], $w: q6_k/t16[1024,16]) {\n"
+             "  %v = reshape %x : f32[T,1024]\n"
+             "  %b = quantize %v : q8a[T,1024]\n"
+             "  %y = matmul %b, $w : f32[T,16]\n"
+             "  ret %y\n"
+             "}\n"},
+    {"router", EXACT, {{1, 1, 0}, {8, 1, 0}, {9, 1, 0}, {130, 1, 0}},
+     .text = "(%x: f32[T,512], $n: f32[512], $w: f32[512,48], $u: f32[512,1]) "
+             "{\n"
+             "  %a = rmsnorm %x, $n {eps=1e-06} : f32[T,512]\n"
+             "  %y = matmul %a, $w : f32[T,48]\n"
+             "  %z = matmul %a, $u : f32[T,1]\n"
+             "  %s = sigmoid %z : f32[T,1]\n"
+             "  ret %y, %s\n"
+             "}\n"},
+    {"combined", EXACT, FEW,
+     .text = "(%x: f32[T,512], $w: q5_k/t16[512,48], %y: f32[T,5,48], "
+             "%p: f32[T,5], %g: f32[T,1], %r: f32[T,48]) {\n"
+             "  %b = quantize %x : q8a[T,512]\n"
+             "  %a = matmul %b, $w : f32[T,48]\n"
+             "  %c = combine %y, %p : f32[T,48]\n"
+             "  %m = mul %g, %a : f32[T,48]\n"
+             "  %s = add %c, %m : f32[T,48]\n"
+             "  %t = add %r, %s : f32[T,48]\n"
+             "  ret %t\n"
+             "}\n"},
     {0},
 };

@@ -65,15 +65,23 @@ static Err *sizes(const Options *o, const ModelInfo *m, int64_t outputs,
 
 static BlockType activations(const char *name, const Machine *m)
 {
-    if (strcmp(name, "int8") == 0)
+    bool automatic = strcmp(name, "auto") == 0;
+    if (strcmp(name, "int8") == 0 ||
+        (automatic && devices_are(m->device, m->n_devices, "cuda")))
         return BT_q8a;
     bool words = strcmp(name, "int16") == 0;
     words = words || (strcmp(name, "auto") == 0 && devices_are(m->device, m->n_devices, "host"));
     return words ? BT_q16a : BT_f32;
 }
 
-static FusePreset preset(const char *name)
+/* The host's kernels take no prologues. */
+static FusePreset preset(const char *name, const Machine *m)
 {
+    if (strcmp(name, "layer") == 0)
+        return FUSE_LAYER;
+    if (strcmp(name, "auto") == 0)
+        return devices_are(m->device, m->n_devices, "cuda") ? FUSE_LAYER
+                                                            : FUSE_BLOCK;
     if (strcmp(name, "none") == 0)
         return FUSE_NONE;
     return strcmp(name, "epilogue") == 0 ? FUSE_EPILOGUE : FUSE_BLOCK;
@@ -91,7 +99,10 @@ Err *request_make(Arena *a, const Options *o, const ModelInfo *model,
     TRY(set_list(a, &o->set, s));
     TRY(sizes(o, model, outputs, s));
     s->activations = activations(o->activations, machine);
-    s->fuse = preset(o->fuse);
+    s->fuse = preset(o->fuse, machine);
+    if (s->fuse == FUSE_LAYER && !devices_are(machine->device, machine->n_devices, "cuda"))
+        return err_new(ERR_USAGE, "--fuse=layer is for GPUs; on a CPU the most "
+                                  "is block");
     s->place = o->place;
     s->pipeline = strcmp(o->pipeline, "on") == 0;
     s->explain = o->explain ? stderr : NULL;

@@ -1,0 +1,202 @@
+// prologue.cuh - rows of values as products want them: normed, rounded, or as
+// they come.  Done by every block of a product for itself, or by a launch before
+// the matrix units.
+#pragma once
+#include "common.cuh"
+
+// How values reach a product, and what it multiplies: f32, or codes of 8 or 16
+// bits with a scale a block of 32 (runtime/base/blocks.h, block_quantize).
+struct ActF32 {
+    CONSTANT int SHARED = 128; // bytes of 32 values in shared memory: f32
+};
+struct ActQ16 {
+    CONSTANT int SHARED = 128; // f32, too
+};
+struct ActQ8 {
+    CONSTANT int SHARED = 40; // codes, of all blocks; then scale, scale * sum
+};
+
+// Swaps the middle bytes: the order 0, 2, 1, 3 of codes in tiles.
+DEVICE u32 swap_middle(u32 x) { return permute(x, 0, 0x3120); }
+
+// ---- rounding: eight lanes hold a block, four values each
+
+// The largest magnitude of a block; NaN if one of its values is no number.
+DEVICE float block_extreme(const float (&v)[4])
+{
+    float most = 0;
+    UNROLL for (int i = 0; i < 4; i++) {
+        float a = fabsf(v[i]);
+        most = a <= 3.402823466e38f ? fmaxf(most, a) : bits_float(0x7fffffff);
+        if (!(most <= 3.402823466e38f))
+            break;
+    }
+    UNROLL for (int m = 1; m < 8; m *= 2) {
+        float other = shuffle_xor(most, m);
+        most = most >= other || most != most ? most : other;
+    }
+    return most;
+}
+
+// q: the codes; returns the scale.
+template <int MOST> DEVICE float round_block(const float (&v)[4], float (&q)[4])
+{
+    float d = block_extreme(v) / (float)MOST;
+    float inverse = d != 0 ? 1 / d : 0;
+    UNROLL for (int i = 0; i < 4; i++) {
+        float x = rounded_product(v[i], inverse);
+        q[i] = x == x ? fminf(fmaxf((float)round_even(x), -(float)MOST), (float)MOST)
+                      : 0;
+    }
+    return d;
+}
+
+template <class A> struct Round;
+template <> struct Round<ActF32> {
+    DEVICE float four(float (&v)[4], float (&q)[4])
+    {
+        UNROLL for (int i = 0; i < 4; i++) q[i] = v[i];
+        return 1;
+    }
+};
+template <> struct Round<ActQ8> {
+    DEVICE float four(float (&v)[4], float (&q)[4])
+    {
+        return round_block<127>(v, q);
+    }
+};
+template <> struct Round<ActQ16> {
+    DEVICE float four(float (&v)[4], float (&q)[4])
+    {
+        return round_block<32767>(v, q);
+    }
+};
+
+// ---- rows as kernels hand them over
+
+// Rows of f32; with NORM multiplied by weight[k] / rms (weight NULL: 1).
+template <class A, int K, bool NORM> struct Source {
+    const u8 *from;
+    i64 stride; // bytes
+    const float *weight;
+    float eps;
+};
+
+// Calls sink(k, q, d) for values k .. k + 3 = q * d of row `row`, k in steps of 4,
+// each by one thread; eight lanes in a row have a block.  room: 33 floats of
+// shared memory.
+template <int THREADS, class A, int K, bool NORM, class Sink>
+DEVICE void source_row(const Source<A, K, NORM> &s, i64 row, float *room,
+                       const Sink &sink)
+{
+    constexpr int EACH = (K / 4 + THREADS - 1) / THREADS;
+    const float4 *x = (const float4 *)(s.from + row * s.stride);
+    float4 keep[EACH];
+    float sum = 0, scale = 1;
+    UNROLL for (int i = 0; i < EACH; i++) {
+        int at = i * THREADS + thread();
+        keep[i] = at < K / 4 ? x[at] : make_float4(0, 0, 0, 0);
+        if (NORM)
+            sum += keep[i].x * keep[i].x + keep[i].y * keep[i].y +
+                   (keep[i].z * keep[i].z + keep[i].w * keep[i].w);
+    }
+    if (NORM)
+        scale = 1 / sqrtf(block_sum<THREADS>(sum, room) / (float)K + s.eps);
+    UNROLL for (int i = 0; i < EACH; i++) {
+        int at = i * THREADS + thread();
+        float v[4] = {keep[i].x, keep[i].y, keep[i].z, keep[i].w}, q[4];
+        if (NORM && at < K / 4) {
+            float4 w = s.weight ? ((const float4 *)s.weight)[at]
+                                : make_float4(1, 1, 1, 1);
+            v[0] *= scale * w.x;
+            v[1] *= scale * w.y;
+            v[2] *= scale * w.z;
+            v[3] *= scale * w.w;
+        }
+        float d = Round<A>::four(v, q);
+        if (at < K / 4)
+            sink(4 * at, q, d);
+    }
+}
+
+// ---- to shared memory
+
+template <class A> struct Put {
+    DEVICE void four(u8 *to, int, int k, const float (&q)[4], float d)
+    {
+        *(float4 *)(to + k * 4) =
+            make_float4(q[0] * d, q[1] * d, q[2] * d, q[3] * d);
+    }
+};
+template <> struct Put<ActQ8> {
+    DEVICE void four(u8 *to, int blocks, int k, const float (&q)[4], float d)
+    {
+        u32 word = 0;
+        UNROLL for (int i = 0; i < 4; i++)
+            word |= ((u32)(i32)q[i] & 255) << 8 * i;
+        i32 sum = dot4(word, 0x01010101u, 0);
+        UNROLL for (int m = 1; m < 8; m *= 2)
+            sum += (i32)shuffle_xor((u32)sum, m);
+        *(u32 *)(to + k) = swap_middle(word);
+        if (k % 32 == 0)
+            ((float2 *)(to + blocks * 32))[k / 32] = make_float2(d, d * (float)sum);
+    }
+};
+
+// `rows` rows, dense.
+template <int THREADS, class A, int K, bool NORM>
+DEVICE void stage_source(u8 *to, const Source<A, K, NORM> &s, int rows, float *room)
+{
+    for (int r = 0; r < rows; r++)
+        source_row<THREADS>(s, r, room, [&](int k, const float (&q)[4], float d) {
+            Put<A>::four(to + r * (K / 32) * A::SHARED, K / 32, k, q, d);
+        });
+}
+
+// Rows that another kernel has rounded: `rows` rows of K / 32 blocks.
+template <class A> struct Stage;
+template <> struct Stage<ActQ8> {
+    DEVICE void block(u8 *to, const u8 *from, int b, int blocks)
+    {
+        const u32 *x = (const u32 *)(from + (i64)b * 36);
+        uint4 *codes = (uint4 *)(to + b * 32);
+        u32 w[8];
+        i32 sum = 0;
+        UNROLL for (int i = 0; i < 8; i++) {
+            w[i] = x[i];
+            sum = dot4(w[i], 0x01010101u, sum);
+            w[i] = swap_middle(w[i]);
+        }
+        float d = bits_float(x[8]);
+        codes[0] = make_uint4(w[0], w[1], w[2], w[3]);
+        codes[1] = make_uint4(w[4], w[5], w[6], w[7]);
+        ((float2 *)(to + blocks * 32))[b] = make_float2(d, d * (float)sum);
+    }
+};
+template <> struct Stage<ActF32> {
+    DEVICE void block(u8 *to, const u8 *from, int b, int)
+    {
+        UNROLL for (int i = 0; i < 8; i++)
+            ((float4 *)to)[b * 8 + i] = ((const float4 *)from)[b * 8 + i];
+    }
+};
+template <> struct Stage<ActQ16> {
+    DEVICE void block(u8 *to, const u8 *from, int b, int)
+    {
+        const u32 *x = (const u32 *)(from + (i64)b * 68);
+        float d = bits_float(x[16]);
+        UNROLL for (int i = 0; i < 16; i++) {
+            u32 two = x[i];
+            ((float2 *)to)[b * 16 + i] =
+                make_float2((float)(i16)two * d, (float)(i16)(two >> 16) * d);
+        }
+    }
+};
+
+template <int THREADS, class A>
+DEVICE void stage_values(u8 *to, const u8 *from, i64 stride, int rows, int blocks)
+{
+    for (int i = thread(); i < rows * blocks; i += THREADS)
+        Stage<A>::block(to + i / blocks * blocks * A::SHARED,
+                        from + i / blocks * stride, i % blocks, blocks);
+}
