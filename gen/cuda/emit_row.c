@@ -249,7 +249,6 @@ static void put_place(RowPart *p, Ref r)
 static void put_part(RowPart *p)
 {
     Emit *e = p->e;
-    emit_row_tables(p);
     emit_text(e, "DEVICE void %s_part%d(const Call<%d> &call, u8 *shared, "
                  "i64 row, int h%s)\n{\n",
               e->name, p->number, e->n_args,
@@ -397,6 +396,7 @@ void emit_row_class(Emit *e)
                             .stored = stored};
         find_phases(&part[i]);
         choose_spread(&part[i]);
+        emit_row_tables(&part[i]);
     }
     int threads = choose_threads(part, n);
     for (int i = 0; i < n; i++) {

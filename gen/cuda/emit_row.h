@@ -41,7 +41,7 @@ int64_t row_last(const RowPart *p, Ref r);
 bool row_is_pointwise(const RowPart *p, Ref n);
 /* The node that begins a phase. */
 Ref row_leader(const RowPart *p, int phase);
-/* Tables of constants that the part's phases want, before its function. */
+/* Tables of constants that phases of this or other parts want. */
 void emit_row_tables(const RowPart *p);
 /* Bytes of shared memory behind a block's first 512 that they want. */
 int64_t emit_row_room(const RowPart *p);

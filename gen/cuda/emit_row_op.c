@@ -204,11 +204,27 @@ static void call_topk(RowPart *p, Ref n)
               (wide)row_last(p, node_of(p, n)->arg[0]), (wide)row_last(p, n));
 }
 
+/* The first node of the kernel with the same frequencies. */
+static Ref same_frequencies(const RowPart *p, Ref n)
+{
+    const Node *node = node_of(p, n);
+    Ref i = 0;
+    for (;; i++) {
+        const Node *m = node_of(p, i);
+        if (m->op == OP_rope &&
+            m->attr[ATTR_rope_dims].i == node->attr[ATTR_rope_dims].i &&
+            m->attr[ATTR_rope_theta].f == node->attr[ATTR_rope_theta].f &&
+            m->attr[ATTR_rope_stretch].f == node->attr[ATTR_rope_stretch].f)
+            return i;
+    }
+}
+
 static void call_rope(RowPart *p, Ref n)
 {
     Emit *e = p->e;
     const Node *node = node_of(p, n);
-    const char *f = emit_format(e, "%s_rope%u[i]", e->name, n);
+    const char *f = emit_format(e, "%s_rope%u[i]", e->name,
+                                same_frequencies(p, n));
     if (node->n_args == 3)
         f = emit_format(e, "frequency_over(%s, %s)", f,
                         element(p, node->arg[2], "i"));
@@ -308,26 +324,37 @@ static void put_tiles(RowPart *p, int phase)
 
 /* ---- phases ---- */
 
-/* Elements in any order, each from its own place. */
+/* Elements in any order, each from its own place: a thread has some.. */
+static void put_spread(RowPart *p, int phase)
+{
+    Ref n = row_leader(p, phase);
+    PointFn *point = point_of[node_of(p, n)->op];
+    emit_text(p->e, "    NO_UNROLL for (int at = first; at < %lld; at += "
+                    "stride) {\n",
+              (wide)row_size(p, n));
+    if (point)
+        emit_text(p->e, "    float y = %s;\n", point(p, n));
+    put_elements(p, phase);
+    emit_text(p->e, "    }\n");
+}
+
+/* ..or a team has all; what a ROW node reads is on its way at once. */
 static void put_points(RowPart *p, int phase)
 {
     Emit *e = p->e;
     Ref n = row_leader(p, phase);
-    bool heads = p->spread == SPREAD_HEADS;
     PointFn *point = point_of[node_of(p, n)->op];
-    wide d = heads ? row_last(p, n) : row_size(p, n);
-    if (p->spread == SPREAD_ELEMENTS)
-        emit_text(e, "    NO_UNROLL for (int at = first; at < %lld; at += "
-                     "stride) {\n",
-                  d);
-    else
-        emit_text(e, "    each<%lld>(team, [&](int, int i) {\n"
-                     "    int at = h * %lld + i;\n",
-                  d, d);
+    wide d = p->spread == SPREAD_HEADS ? row_last(p, n) : row_size(p, n);
     if (point)
-        emit_text(e, "    float y = %s;\n", point(p, n));
+        emit_text(e, "    auto x = [&](int i) {\n    int at = h * %lld + i;\n"
+                     "    return %s;\n    };\n"
+                     "    each_own(own<%lld>(team, x), [&](int i, float y) {\n",
+                  d, point(p, n), d);
+    else
+        emit_text(e, "    each<%lld>(team, [&](int, int i) {\n", d);
+    emit_text(e, "    int at = h * %lld + i;\n", d);
     put_elements(p, phase);
-    emit_text(e, p->spread == SPREAD_ELEMENTS ? "    }\n" : "    });\n");
+    emit_text(e, "    });\n");
 }
 
 void emit_phase(RowPart *p, int phase)
@@ -343,6 +370,8 @@ void emit_phase(RowPart *p, int phase)
         put_tiles(p, phase);
     else if (call_of[op])
         put_call(p, phase);
+    else if (p->spread == SPREAD_ELEMENTS)
+        put_spread(p, phase);
     else
         put_points(p, phase);
     emit_text(p->e, "    }\n");
@@ -381,6 +410,7 @@ static void put_frequencies(const RowPart *p, Ref n)
 void emit_row_tables(const RowPart *p)
 {
     for (Ref i = 0; i < p->e->g->n_nodes; i++)
-        if (row_has(p, i) && node_of(p, i)->op == OP_rope)
+        if (row_has(p, i) && node_of(p, i)->op == OP_rope &&
+            same_frequencies(p, i) == i)
             put_frequencies(p, i);
 }

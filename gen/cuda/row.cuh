@@ -53,10 +53,6 @@ template <int ROWS, class T, class F> DEVICE void each_row(T team, F f)
 // ---- elements of a row: a thread has its rank, its rank + SIZE, ..
 // A row that is short enough is kept in registers.
 enum { KEPT = 16 };
-template <int D, class T> DEVICE constexpr bool is_kept(T)
-{
-    return D <= KEPT * T::SIZE;
-}
 // f(k, i) for the k-th own element, i.
 template <int D, class T, class F> DEVICE void each(T team, F f)
 {
@@ -84,13 +80,16 @@ template <int D, class T, class X> DEVICE Own<D, T, X> own(T team, X x)
         each<D>(team, [&](int k, int i) { o.v[k] = x(i); });
     return o;
 }
+template <int D, class T, class X>
+DEVICE float own_at(const Own<D, T, X> &o, int k, int i)
+{
+    return D <= KEPT * T::SIZE ? o.v[k] : o.x(i);
+}
 // f(i, value)
 template <int D, class T, class X, class F>
 DEVICE void each_own(const Own<D, T, X> &o, F f)
 {
-    each<D>(o.team, [&](int k, int i) {
-        f(i, D <= KEPT * T::SIZE ? o.v[k] : o.x(i));
-    });
+    each<D>(o.team, [&](int k, int i) { f(i, own_at(o, k, i)); });
 }
 
 // ---- operations
@@ -104,15 +103,19 @@ DEVICE void row_sum(T team, X x, Put put, float divisor)
         put(0, sum / divisor);
 }
 
-// w(i) x / sqrt(sum of squares / divisor + eps)
+// w(i) x / sqrt(sum of squares / divisor + eps); the weights are on their way
+// while the sum is made.
 template <int D, class T, class X, class W, class Put>
 DEVICE void row_norm(T team, X x, W w, Put put, float divisor, float eps)
 {
     auto o = own<D>(team, x);
+    auto g = own<D>(team, w);
     float sum = 0;
     each_own(o, [&](int, float v) { sum = fmaf(v, v, sum); });
     float scale = 1 / sqrtf(team_sum(team, sum) / divisor + eps);
-    each_own(o, [&](int i, float v) { put(i, v * scale * w(i)); });
+    each<D>(team, [&](int k, int i) {
+        put(i, own_at(o, k, i) * scale * own_at(g, k, i));
+    });
 }
 
 template <int D, class T, class X, class Put>

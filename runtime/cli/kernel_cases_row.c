@@ -2,7 +2,6 @@
 #include "runtime/cli/kernel_cases.h"
 
 #define STEPS {{1, 1, 0}, {6, 3, 2}}
-#define LANDED "q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q3_k q4_k q5_k q6_k"
 #define MANY {{1, 1, 0}, {40, 1, 3}}
 const KernelCase kernel_cases_row[] = {
     {"scaled", 1e-11, STEPS,
@@ -208,7 +207,27 @@ const KernelCase kernel_cases_row[] = {
         "($w: ?[512,9], %i: i32[T]) {\n"
         "  %y = embed $w, %i : f32[T,512]\n"
         "  ret %y\n"
-        "}\n", .each = LANDED},
+        "}\n", .each = case_quant_types},
+    {"embed_tiles", 0, STEPS,
+     .text =
+        "($w: ?/t16[512,32], %i: i32[T]) {\n"
+        "  %y = embed $w, %i : f32[T,512]\n"
+        "  ret %y\n"
+        "}\n", .each = case_quant_types},
+    {"embed_tiles_norm", 1e-11, STEPS,
+     .text =
+        "($w: ?/t16[1280,48], %i: i32[T], $v: f32[1280]) {\n"
+        "  %y = embed $w, %i : f32[T,1280]\n"
+        "  %z = rmsnorm %y, $v {eps=1e-6} : f32[T,1280]\n"
+        "  ret %y, %z\n"
+        "}\n", .each = "q6_k q8_0 iq4_xs iq1_s f16"},
+    {"embed_norm", 1e-11, STEPS,
+     .text =
+        "($w: ?[5120,48], %i: i32[T], $v: f32[5120]) {\n"
+        "  %y = embed $w, %i : f32[T,5120]\n"
+        "  %z = rmsnorm %y, $v {eps=1e-6} : f32[T,5120]\n"
+        "  ret %y, %z\n"
+        "}\n", .each = "q6_k q4_k bf16"},
     {"embed_floats", 0, STEPS,
      .text =
         "($w: ?[77,9], %i: i32[T]) {\n"
