@@ -5,7 +5,9 @@
  * Inputs are filled by `fill`, but those whose names begin with
  *   unit    rows of the last axis of length 1
  *   share   between 0 and 1
- *   decay   negative, mostly above -1 */
+ *   decay   negative, mostly above -1
+ *   slow    negative, mostly above -1/100
+ *   steep   negative, mostly below -10 */
 #ifndef CLI_KERNEL_CASES_H
 #define CLI_KERNEL_CASES_H
 

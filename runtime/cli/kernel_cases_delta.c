@@ -1,20 +1,130 @@
 /* kernel_cases_delta.c - checks of kernels of class delta. */
 #include "runtime/cli/kernel_cases.h"
 
-#define STEPS {{1, 1, 0}, {2, 1, 0}, {20, 1, 0}}
+#define FEW                                                                    \
+    {                                                                          \
+        {1, 1, 0}, {2, 1, 0}, {7, 1, 0}, { 31, 1, 0 }                          \
+    }
+#define BOTH                                                                   \
+    {                                                                          \
+        {1, 1, 0}, {2, 1, 0}, {31, 1, 0}, {32, 1, 0}, {63, 1, 0}, {64, 1, 0},  \
+            {65, 1, 0},                                                        \
+        {                                                                      \
+            130, 1, 0                                                          \
+        }                                                                      \
+    }
+#define CHUNKS                                                                 \
+    {                                                                          \
+        {1, 1, 0}, {7, 1, 0}, {63, 1, 0}, {64, 1, 0}, {127, 1, 0},             \
+        {                                                                      \
+            200, 1, 0                                                          \
+        }                                                                      \
+    }
+
+/* The six arguments; sizes as text. */
+#define RULE(Hk, dk, Hv, dv)                                                   \
+    "(%unit_q: f32[T," Hk "," dk "], %unit_k: f32[T," Hk "," dk                \
+    "], %v: f32[T," Hv "," dv "], %share_b: f32[T," Hv                         \
+    "], %decay_g: f32[T," Hv "], @s: f32[" Hv "," dk "," dv "]"
+#define MAKE_O(Hv, dv, heads, form)                                            \
+    "  %o = delta_rule %unit_q, %unit_k, %v, %share_b, %decay_g, @s "          \
+    "{heads=" heads ", form=" form "} : f32[T," Hv "," dv "]\n"
+#define PLAIN(Hk, dk, Hv, dv, heads, form)                                     \
+    RULE(Hk, dk, Hv, dv) ") {\n" MAKE_O(Hv, dv, heads, form) "  ret %o\n}\n"
+#define NORMED(Hk, dk, Hv, dv, wide, heads, form)                              \
+    RULE(Hk, dk, Hv, dv)                                                       \
+    ", $w: f32[" dv "], %z: f32[T," wide "]) {\n" MAKE_O(                      \
+        Hv, dv, heads, form) "  %n = rmsnorm %o, $w {eps=1e-6} : f32[T," Hv    \
+                             "," dv "]\n"                                      \
+                             "  %r = reshape %z : f32[T," Hv "," dv "]\n"      \
+                             "  %t = silu %r : f32[T," Hv "," dv "]\n"         \
+                             "  %y = mul %n, %t : f32[T," Hv "," dv            \
+                             "]\n  ret %y\n}\n"
+
+/* q, k and v cut out of one row, as models do. */
+#define CUT(begin, heads, form)                                                \
+    "(%unit_q: f32[T,2,64], %unit_k: f32[T,2,64], %u: f32[T,600], "            \
+    "%share_b: f32[T,4], %decay_g: f32[T,4], @s: f32[4,64,128], "              \
+    "$w: f32[128], %z: f32[T,4,128]) {\n"                                      \
+    "  %c = slice %u {begin=" begin "} : f32[T,512]\n"                         \
+    "  %v = reshape %c : f32[T,4,128]\n" MAKE_O(                               \
+        "4", "128", heads,                                                     \
+        form) "  %n = rmsnorm %o, $w {eps=1e-6} : f32[T,4,128]\n"              \
+              "  %y = mul %n, %z : f32[T,4,128]\n  ret %y\n}\n"
+
+/* Each head a slice of a wider one; what follows is used more than once. */
+#define MIXED(form)                                                            \
+    "(%unit_q: f32[T,3,32], %unit_k: f32[T,3,32], %u: f32[T,3,96], "           \
+    "%share_bg: f32[T,6], %decay_g: f32[T,3], @s: f32[3,32,32], "              \
+    "%z: f32[T,3,32], $w: f32[32], %f: f32[T,3,1]) {\n"                        \
+    "  %v = slice %u {begin=64} : f32[T,3,32]\n"                               \
+    "  %a = slice %share_bg {begin=3} : f32[T,3]\n"                            \
+    "  %o = delta_rule %unit_q, %unit_k, %v, %a, %decay_g, @s "                \
+    "{heads=grouped, form=" form "} : f32[T,3,32]\n"                           \
+    "  %p = mul %o, %z : f32[T,3,32]\n"                                        \
+    "  %n = rmsnorm %p {eps=1e-5} : f32[T,3,32]\n"                             \
+    "  %m = add %n, %o : f32[T,3,32]\n"                                        \
+    "  %l = rmsnorm %m, $w {eps=1} : f32[T,3,32]\n"                            \
+    "  %x = mul %l, %f : f32[T,3,32]\n"                                        \
+    "  %y = add %x, %z : f32[T,3,32]\n  ret %y, %n, %p\n}\n"
+
+#define MODEL_397B                                                             \
+    "(%unit_q: f32[T,16,128], %unit_k: f32[T,16,128], %p2: f32[T,12288], "     \
+    "%share_b: f32[T,64], %decay_g: f32[T,64], @s: f32[64,128,128], "          \
+    "$w: f32[128], %z: f32[T,64,128]) {\n"                                     \
+    "  %c = slice %p2 {begin=4096} : f32[T,8192]\n"                            \
+    "  %v = reshape %c : f32[T,64,128]\n" MAKE_O(                              \
+        "64", "128", "tiled",                                                  \
+        "auto") "  %n = rmsnorm %o, $w {eps=1e-6} : f32[T,64,128]\n"           \
+                "  %y = mul %n, %z : f32[T,64,128]\n  ret %y\n}\n"
+
+/* Decays near 1, so that all tokens of a chunk and many before count; and such
+ * that single exponents would overflow. */
+#define PACE(pace, form)                                                       \
+    "(%unit_q: f32[T,1,128], %unit_k: f32[T,1,128], %v: f32[T,2,128], "        \
+    "%share_b: f32[T,2], %" pace ": f32[T,2], @s: f32[2,128,128]) {\n"         \
+    "  %o = delta_rule %unit_q, %unit_k, %v, %share_b, %" pace ", @s "         \
+    "{heads=tiled, form=" form "} : f32[T,2,128]\n  ret %o\n}\n"
+
+#define STEPPED "recurrent"
+#define CLOSED "chunked"
 const KernelCase kernel_cases_delta[] = {
-    {"normed", 1e-10, STEPS,
-     .text =
-        "(%unit_q: f32[T,2,32], %unit_k: f32[T,2,32], %v: f32[T,4,32], "
-        "%share_b: f32[T,4], %decay_g: f32[T,4], @s: f32[4,32,32], $w: "
-        "f32[32], %z: f32[T,128]) {\n"
-        "  %o = delta_rule %unit_q, %unit_k, %v, %share_b, %decay_g, @s "
-        "{heads=tiled, form=recurrent} : f32[T,4,32]\n"
-        "  %n = rmsnorm %o, $w {eps=1e-6} : f32[T,4,32]\n"
-        "  %r = reshape %z : f32[T,4,32]\n"
-        "  %t = silu %r : f32[T,4,32]\n"
-        "  %y = mul %n, %t : f32[T,4,32]\n"
-        "  ret %y\n"
-        "}\n"},
+    {"normed", 1e-10, FEW,
+     .text = NORMED("2", "32", "4", "32", "128", "tiled", STEPPED)},
+    {"stepped_128", 1e-10, FEW,
+     .text = NORMED("1", "128", "4", "128", "512", "grouped", STEPPED)},
+    {"stepped_odd", 1e-10, FEW,
+     .text = PLAIN("1", "13", "3", "21", "tiled", STEPPED)},
+    {"stepped_one", 1e-10, FEW,
+     .text = NORMED("2", "33", "2", "1", "2", "tiled", STEPPED)},
+    {"stepped_large",
+     1e-10,
+     {{1, 1, 0}, {5, 1, 0}},
+     .text = PLAIN("1", "256", "2", "256", "tiled", STEPPED)},
+    {"stepped_96", 1e-10, FEW,
+     .text = NORMED("3", "64", "3", "96", "288", "grouped", "auto")},
+    {"stepped_cut", 1e-10, FEW, .text = CUT("88", "tiled", STEPPED)},
+    {"stepped_mixed", 1e-10, FEW, .text = MIXED(STEPPED)},
+    {"never_closed",
+     1e-10,
+     {{70, 1, 0}},
+     .text = NORMED("1", "160", "2", "32", "64", "tiled", CLOSED)},
+
+    {"closed_32", 4e-7, CHUNKS,
+     .text = PLAIN("2", "32", "4", "32", "tiled", CLOSED)},
+    {"closed_128", 4e-7, CHUNKS,
+     .text = NORMED("1", "128", "4", "128", "512", "grouped", CLOSED)},
+    {"closed_64_96", 4e-7, CHUNKS,
+     .text = NORMED("3", "64", "3", "96", "288", "grouped", CLOSED)},
+    {"closed_96_64", 4e-7, CHUNKS,
+     .text = PLAIN("4", "96", "8", "64", "tiled", CLOSED)},
+    {"closed_cut", 4e-7, CHUNKS, .text = CUT("88", "grouped", CLOSED)},
+    {"closed_askew", 4e-7, CHUNKS, .text = CUT("51", "tiled", CLOSED)},
+    {"closed_mixed", 4e-7, CHUNKS, .text = MIXED(CLOSED)},
+    {"closed_slow", 4e-7, CHUNKS, .text = PACE("slow", CLOSED)},
+    {"closed_steep", 4e-7, CHUNKS, .text = PACE("steep", CLOSED)},
+    {"by_tokens", 4e-7, BOTH,
+     .text = NORMED("2", "128", "4", "128", "512", "tiled", "auto")},
+    {"model", 4e-7, {{1, 1, 0}, {40, 1, 0}}, .text = MODEL_397B},
     {0},
 };

@@ -107,6 +107,10 @@ static void by_name(const Node *node, float *x, int64_t n)
             x[i] = 1 / (1 + expf(-x[i]));
         else if (begins(node, "decay"))
             x[i] = -0.5F * fabsf(x[i]);
+        else if (begins(node, "slow"))
+            x[i] = -0.005F * fabsf(x[i]);
+        else if (begins(node, "steep"))
+            x[i] = -20.0F * fabsf(x[i]);
 }
 
 static void fill_floats(Random *r, const Node *n, KernelValue *v,
