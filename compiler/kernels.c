@@ -281,6 +281,21 @@ bool kernel_is_prologue(const Graph *k, Ref r)
     return false;
 }
 
+bool kernel_is_layered(const Graph *k)
+{
+    if (kernel_class(k) == KERNEL_ROW)
+        return false;
+    for (Ref i = k->n_params; i < k->n_nodes; i++) {
+        const Node *n = &k->node[i];
+        if (n->op == OP_combine || kernel_is_prologue(k, i))
+            return true;
+        for (int j = 0; op_info(n->op)->kind == KIND_EW && j < n->n_args; j++)
+            if (k->node[n->arg[j]].op == OP_slice)
+                return true;
+    }
+    return false;
+}
+
 /* One anchor, or several products of one input; then elementwise. */
 static Err *verify_anchored(const Graph *k, KernelClass c)
 {

@@ -54,6 +54,9 @@ KernelClass kernel_class(const Graph *kernel);
 Err *kernel_verify(const Graph *kernel) MUST_USE;
 /* A node of a prologue: a norm or rounding between a parameter and products. */
 bool kernel_is_prologue(const Graph *kernel, Ref r);
+/* Only --fuse=layer makes such kernels: with prologues, combines or parts of
+ * rows. */
+bool kernel_is_layered(const Graph *kernel);
 
 /* What cutting needs to know of all groups, found once.  g stays as it is. */
 typedef struct {

@@ -148,6 +148,9 @@ static Err *check_kernel(const Graph *g)
             return err_new(ERR_INPUT, "@%s: %s: tiles are for a GPU", g->name,
                            node->name);
     }
+    if (kernel_is_layered(g))
+        return err_new(ERR_INPUT, "@%s: fused as for a GPU (--fuse=layer)",
+                       g->name);
     return NULL;
 }
 

@@ -176,9 +176,6 @@ static const Case cases[] = {
      "  %a = matmul %x, $w : f32[T,8]\n  %b = matmul %x, $v : f32[T,1]\n"
      "  %c = mul %a, %b : f32[T,8]\n  ret %c\n}\n",
      "reads a value of another shape"},
-    {"func @f(%x: f32[T,32], $w: f32[32,8], %y: f32[T,16]) {\n"
-     "  %a = matmul %x, $w : f32[T,8]\n  %s = slice %y {begin=8} : f32[T,8]\n"
-     "  %c = mul %a, %s : f32[T,8]\n  ret %c\n}\n", "reads part of a row"},
     {"func @f(%x: f32[T,32], $w: f32[32,8,2], %i: i32[T,2], %y: f32[2,8]) {\n"
      "  %a = matmul_experts %x, $w, %i : f32[T,2,8]\n"
      "  %c = mul %a, %y : f32[T,2,8]\n  ret %c\n}\n", "does not line up"},
@@ -224,4 +221,36 @@ Test(kernels, cutting_verifies)
     cr_assert(strstr(err_text(e), "kernel k0 of @main"), "%s", err_text(e));
     err_free(e);
     arena_free(a);
+}
+
+/* What only a GPU's kernels do. */
+Test(kernels, layered_ones_are_told_apart)
+{
+    static const struct {
+        const char *text;
+        bool layered;
+    } layered[] = {
+        {"func @f(%x: f32[T,32], $w: f32[32,8], %y: f32[T,16]) {\n"
+         "  %a = matmul %x, $w : f32[T,8]\n  %s = slice %y {begin=8} : "
+         "f32[T,8]\n  %c = mul %a, %s : f32[T,8]\n  ret %c\n}\n", true},
+        {"func @f(%x: f32[T,32], $w: q8_0[32,8]) {\n"
+         "  %n = rmsnorm %x {eps=1e-06} : f32[T,32]\n"
+         "  %q = quantize %n : q8a[T,32]\n"
+         "  %a = matmul %q, $w : f32[T,8]\n  ret %a\n}\n", true},
+        {"func @f(%x: f32[T,32], $w: f32[32,8], %y: f32[T,2,8], %p: f32[T,2]) {\n"
+         "  %a = matmul %x, $w : f32[T,8]\n  %b = combine %y, %p : f32[T,8]\n"
+         "  %c = add %a, %b : f32[T,8]\n  ret %c\n}\n", true},
+        {"func @f(%x: f32[T,32], $w: f32[32,8], %y: f32[T,8]) {\n"
+         "  %a = matmul %x, $w : f32[T,8]\n  %c = add %a, %y : f32[T,8]\n"
+         "  ret %c\n}\n", false},
+    };
+    for (size_t i = 0; i < sizeof layered / sizeof *layered; i++) {
+        Arena *a = arena_new();
+        const Graph *g = parse(a, layered[i].text)->graph[0];
+        Err *e = kernel_verify(g);
+        cr_assert_null(e, "%s", e ? err_text(e) : "");
+        cr_expect(kernel_is_layered(g) == layered[i].layered, "%s",
+                  layered[i].text);
+        arena_free(a);
+    }
 }
