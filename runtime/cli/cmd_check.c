@@ -1,4 +1,5 @@
-/* cmd_check.c - `sextet check FILE`: is a model file sound?
+/* cmd_check.c - `sextet check FILE`: is a model file sound?  And `sextet check
+ * --kernels` (check_kernels.h).
  *
  * Opening it checks the structure; then every tensor is read and decoded, and
  * values that are not finite are faults. */
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "runtime/cli/check_kernels.h"
 #include "runtime/cli/options.h"
 #include "runtime/cli/print.h"
 #include "runtime/cli/value_stats.h"
@@ -168,7 +170,7 @@ static Err *check_values(Check *c, const Options *o)
     return NULL;
 }
 
-Err *cmd_check(const Options *o)
+static Err *check_file(const Options *o)
 {
     Err *e = NULL;
     Gguf *g = NULL;
@@ -193,4 +195,11 @@ out:
     free(c.worker);
     gguf_close(g);
     return e;
+}
+
+Err *cmd_check(const Options *o)
+{
+    if ((o->n_args == 1) == (o->kernels != NULL))
+        return err_new(ERR_USAGE, "check wants a FILE or --kernels");
+    return o->kernels ? check_kernels(o) : check_file(o);
 }

@@ -334,6 +334,7 @@ Err *kernel_check(const KernelMachine *m, const KernelCase *table,
     for (int i = 0; i < c.n; i++)
         DO(run_check(m, code, &c.check[i], i, &report));
 out:
+    m->unload(m->ctx);
     cuda_code_free(code);
     arena_free(c.arena);
     return e;

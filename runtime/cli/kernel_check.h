@@ -28,9 +28,9 @@ typedef struct {
     int multiprocessors;
     /* Guard bytes wanted behind each buffer; 0 if touching them is a fault. */
     int64_t behind;
-    /* Compiles the units; they are those that `run` means until the next
-     * load. */
+    /* Compiles the units; they are those that `run` means until unload. */
     Err *(*load)(void *ctx, const CudaCode *code);
+    void (*unload)(void *ctx); /* before the code goes */
     /* Runs a launch to its end. */
     Err *(*run)(void *ctx, const KernelRun *run);
     /* Memory that kernels address; aligned to 64 bytes, so is n. */

@@ -103,6 +103,19 @@ static inline Err *rig_load(void *ctx, const CudaCode *code)
     return NULL;
 }
 
+static inline void rig_unload(void *ctx)
+{
+    Rig *r = ctx;
+    for (int i = 0; i < r->n; i++) {
+        emu_close(r->piece[i].unit);
+        buf_free(&r->piece[i].source);
+        free(r->piece[i].error);
+    }
+    free(r->header);
+    r->header = NULL;
+    r->n = 0;
+}
+
 /* ---- launches and memory ---- */
 
 static inline Err *rig_run(void *ctx, const KernelRun *k)
@@ -170,6 +183,7 @@ static inline void rig_check(const KernelCase *table)
 {
     Rig *r = calloc(1, sizeof *r);
     KernelMachine m = {.ctx = r, .multiprocessors = 3, .load = rig_load,
+                       .unload = rig_unload,
                        .run = rig_run, .alloc = rig_alloc,
                        .release = rig_release, .write = rig_write,
                        .read = rig_read};
@@ -177,12 +191,6 @@ static inline void rig_check(const KernelCase *table)
     Err *e = kernel_check(&m, table, (KernelReport){r, rig_verdict});
     cr_expect_null(e, "%s", e ? err_text(e) : "");
     err_free(e);
-    for (int i = 0; i < r->n; i++) {
-        emu_close(r->piece[i].unit);
-        buf_free(&r->piece[i].source);
-        free(r->piece[i].error);
-    }
-    free(r->header);
     free(r);
 }
 
