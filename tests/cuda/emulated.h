@@ -42,7 +42,7 @@ struct EmuHost {
     void (*copy_wait)(int n);
     void (*look)();     // the thread reads what another may write
     void (*progress)(); // it wrote what another may read
-    [[noreturn]] void (*fault)(const char *what, const void *where);
+    void (*fault)(const char *what, const void *where); // does not return
 };
 
 struct EmuKernel {
