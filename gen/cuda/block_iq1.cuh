@@ -1,11 +1,11 @@
-// block_iq1.cuh - iq1_s and iq1_m: indices into 2048 rows of eight ternary values,
-// all shifted by delta = +-1/8.  The meaning: runtime/base/blocks_iq.c; the
-// functions of a type: block_32.cuh.
+// block_iq1.cuh - iq1_s and iq1_m: indices into 2048 rows of eight ternary
+// values, all shifted by delta = +-1/8.  The meaning: runtime/base/blocks_iq.c;
+// the functions of a type: block_32.cuh.
 //
 // Indices of two blocks stand one after the other in three words, from bit 2 of
 // the first on, so that a shift and a mask make the byte offset of a table's
-// word.  A word of the table is a row: nibbles of the weights 0, 2, 1, 3 low in its
-// bytes, 4, 6, 5, 7 high.  The high ones are multiplied where they are.
+// word.  A word of the table is a row: nibbles of the weights 0, 2, 1, 3 low in
+// its bytes, 4, 6, 5, 7 high.  The high ones are multiplied where they are.
 #pragma once
 #include "block_lookup.cuh"
 
@@ -29,8 +29,8 @@ template <int J> DEVICE int field_words(int h, int j)
     return 3 * (h * (J / 2) + j / 2);
 }
 
-// Pair n, (0, 1) or (2, 3), of half s % 2 of a row as f16: its nibbles / PER - 1,
-// exactly.  0x64 above a nibble makes it 1024 + nibble, or + 16 nibble.
+// Pair n, (0, 1) or (2, 3), of half s % 2 of a row as f16: its nibbles / PER -
+// 1, exactly.  0x64 above a nibble makes it 1024 + nibble, or + 16 nibble.
 TABLE u32 nibble_masks[2] = {0x000f000f, 0x00f000f0};
 template <int PER> DEVICE u32 nibble_halves(u32 row, int s, int n)
 {
@@ -45,12 +45,11 @@ DEVICE u32 row_nibble(u32 row, int s, int t)
 }
 
 // ---- iq1_s
-// A nibble of the table is weight + 1.  The indices of two blocks leave eight bits of
-// their words: from bit 26 of the third on whether delta is negative, in the first
-// and in the second block, then their scales, the end of which is in bits 0 and 1 of
-// the first word.
-template <int J>
-struct Block_iq1_s : TileType<Block_iq1_s<J>, J, 256, 50> {
+// A nibble of the table is weight + 1.  The indices of two blocks leave eight
+// bits of their words: from bit 26 of the third on whether delta is negative,
+// in the first and in the second block, then their scales, the end of which is
+// in bits 0 and 1 of the first word.
+template <int J> struct Block_iq1_s : TileType<Block_iq1_s<J>, J, 256, 50> {
     enum { GRID = 2048 * 4 };
     CONSTANT int TABLE_BYTES = TABLE_ROOM<GRID>;
     struct Raw {
@@ -83,9 +82,13 @@ struct Block_iq1_s : TileType<Block_iq1_s<J>, J, 256, 50> {
     // 2 s + 1
     DEVICE i32 scale_units(const u32 *x, int j)
     {
-        return (i32)odd_scale(j % 2 ? funnel_right(x[2], x[0], 30) : x[2] >> 27);
+        return (i32)odd_scale(j % 2 ? funnel_right(x[2], x[0], 30)
+                                    : x[2] >> 27);
     }
-    DEVICE bool negative(const u32 *x, int j) { return x[2] & 1u << (26 + j % 2); }
+    DEVICE bool negative(const u32 *x, int j)
+    {
+        return x[2] & 1u << (26 + j % 2);
+    }
     DEVICE u32 row(const u32 *x, int j, int g, const u8 *table)
     {
         return table_word<GRID>(table, field_offset<11>(x, 4 * (j % 2) + g));
@@ -103,7 +106,8 @@ struct Block_iq1_s : TileType<Block_iq1_s<J>, J, 256, 50> {
             high = dot4_us(w & 0xf0f0f0f0, a[2 * g + 1], high);
         }
         i32 sum = (16 * low + high) * scale_units(x, j);
-        return half_float(half_of(r.d, h, j / 2)) * ((float)sum * (d * 0.0625f));
+        return half_float(half_of(r.d, h, j / 2)) *
+               ((float)sum * (d * 0.0625f));
     }
     DEVICE float scale(const Raw &r, const u32 *x, int h, int j)
     {
@@ -148,11 +152,11 @@ DEVICE float file_value_iq1_s(const u8 *row, i64 at)
 }
 
 // ---- iq1_m
-// An index has delta's sign on top, and a nibble of the table is n = 4 (weight + 1)
-// + (delta > 0): the shifted weight is (2 n - 9) / 8.  There is a scale for each 16
-// weights.
-template <int J>
-struct Block_iq1_m : TileType<Block_iq1_m<J>, J, 256, 56> {
+// An index has delta's sign on top, and a nibble of the table is n = 4 (weight
+// + 1)
+// + (delta > 0): the shifted weight is (2 n - 9) / 8.  There is a scale for
+// each 16 weights.
+template <int J> struct Block_iq1_m : TileType<Block_iq1_m<J>, J, 256, 56> {
     enum { GRID = 4096 * 4 };
     CONSTANT int TABLE_BYTES = TABLE_ROOM<GRID>;
     struct Raw {
@@ -174,7 +178,8 @@ struct Block_iq1_m : TileType<Block_iq1_m<J>, J, 256, 56> {
     DEVICE u16 file_d(const u8 *b)
     {
         u32 bits = 0;
-        for (int k = 0; k < 4; k++) bits |= (b[49 + 2 * k] >> 4) << 4 * k;
+        for (int k = 0; k < 4; k++)
+            bits |= (b[49 + 2 * k] >> 4) << 4 * k;
         return (u16)bits;
     }
     DEVICE u32 file_scale(const u8 *b, int n) // of 16 weights

@@ -1,12 +1,13 @@
 // block_iq2.cuh - iq2_xxs, iq2_xs, iq2_s: indices into rows of eight magnitudes
-// (8, 25 or 43), with signs.  The meaning: runtime/base/blocks_iq.c; the functions
-// of a type: block_32.cuh.
+// (8, 25 or 43), with signs.  The meaning: runtime/base/blocks_iq.c; the
+// functions of a type: block_32.cuh.
 //
-// A word of the table has a magnitude's number in each nibble, in the order 0, 2,
-// 1, 3, 4, 6, 5, 7.  With a sign as the third bit a nibble picks a byte of eight:
-// permute() makes four weights of four nibbles.
+// A word of the table has a magnitude's number in each nibble, in the order 0,
+// 2, 1, 3, 4, 6, 5, 7.  With a sign as the third bit a nibble picks a byte of
+// eight: permute() makes four weights of four nibbles.
 //
-// The 32 signs of a block are one word: bit 4 i + g = nibble i of group g of eight.
+// The 32 signs of a block are one word: bit 4 i + g = nibble i of group g of
+// eight.
 #pragma once
 #include "block_lookup.cuh"
 
@@ -23,7 +24,8 @@ DEVICE u32 placed_signs(u32 file, int g, int most)
     return x;
 }
 
-// Groups FROM .. FROM + N - 1 times codes; row(g) is the table's word of group g.
+// Groups FROM .. FROM + N - 1 times codes; row(g) is the table's word of group
+// g.
 template <int FROM, int N, class Rows>
 DEVICE i32 dot_groups(Rows row, u32 signs, const u32 (&a)[8])
 {
@@ -32,8 +34,7 @@ DEVICE i32 dot_groups(Rows row, u32 signs, const u32 (&a)[8])
     UNROLL for (int g = FROM; g < FROM + N; g++) {
         u32 pick = group_selectors(row(g), signs, g);
         sum = dot4(permute(bytes, iq2_bytes_1, pick), a[2 * g], sum);
-        sum = dot4(permute(bytes, iq2_bytes_1, pick >> 16),
-                   a[2 * g + 1], sum);
+        sum = dot4(permute(bytes, iq2_bytes_1, pick >> 16), a[2 * g + 1], sum);
     }
     return sum;
 }
@@ -49,7 +50,8 @@ DEVICE void group_halves(u32 pick, int s, float scale, u32 (&w)[2])
 DEVICE void group_floats(u32 pick, int s, float scale, float (&w)[4])
 {
     u32 v = permute(iq2_bytes_0, iq2_bytes_1, pick >> 16 * (s % 2));
-    UNROLL for (int t = 0; t < 4; t++) w[t] = scale * (float)(i8)code_of(v, t);
+    UNROLL for (int t = 0; t < 4; t++)
+        w[t] = scale * (float)(i8)code_of(v, t);
 }
 // Weight k of the eight of a table's row.
 DEVICE float grid_value_iq2(u32 row, int k)
@@ -59,8 +61,7 @@ DEVICE float grid_value_iq2(u32 row, int k)
 }
 
 // ---- iq2_xxs: of a block a word of indices, a word of signs with its scale s
-template <int J>
-struct Block_iq2_xxs : TileType<Block_iq2_xxs<J>, J, 256, 66> {
+template <int J> struct Block_iq2_xxs : TileType<Block_iq2_xxs<J>, J, 256, 66> {
     enum { GRID = 256 * 4 };
     CONSTANT int TABLE_BYTES = TABLE_ROOM<GRID>;
     struct Raw {
@@ -80,7 +81,8 @@ struct Block_iq2_xxs : TileType<Block_iq2_xxs<J>, J, 256, 66> {
     {
         u32 *x = r.block.w + 2 * (h * J + j);
         u32 file = file_u32(b, 6 + 8 * n), signs = 0;
-        for (int g = 0; g < 4; g++) signs |= placed_signs(file >> 7 * g, g, 7);
+        for (int g = 0; g < 4; g++)
+            signs |= placed_signs(file >> 7 * g, g, 7);
         x[0] = turned_bytes(b + 2 + 8 * n);
         x[1] = hidden_signs(signs, file >> 28);
         put_half(r.d, h, j / 2, file_u16(b, 0));
@@ -102,8 +104,8 @@ struct Block_iq2_xxs : TileType<Block_iq2_xxs<J>, J, 256, 66> {
     DEVICE float scale(const Raw &r, int h, int j)
     {
         u32 x = r.block.w[2 * (h * J + j) + 1];
-        return half_float(half_of(r.d, h, j / 2)) *
-               (0.5f + (float)(x >> 28)) * 0.25f;
+        return half_float(half_of(r.d, h, j / 2)) * (0.5f + (float)(x >> 28)) *
+               0.25f;
     }
     DEVICE u32 selectors(const Raw &r, int h, int j, int g, const u8 *table)
     {
@@ -146,8 +148,8 @@ DEVICE i32 scaled_halves(u32 byte, i32 first, i32 second)
            (i32)(2 * (byte >> 4) + 1) * second;
 }
 
-// S has for a type: SIGNS words and offset() of table words.  A Raw has `block`,
-// two words of a block, `scale` and `d`.
+// S has for a type: SIGNS words and offset() of table words.  A Raw has
+// `block`, two words of a block, `scale` and `d`.
 template <class S, int J, int ROWS, int FILE_BYTES>
 struct Iq2Type : TileType<S, J, 256, FILE_BYTES> {
     CONSTANT int TABLE_BYTES = TABLE_ROOM<ROWS * 4>;
@@ -178,7 +180,8 @@ struct Iq2Type : TileType<S, J, 256, FILE_BYTES> {
                        const u8 *table)
     {
         int i = h * J + j;
-        u32 pick = group_selectors(row(r, i, s / 2, table), S::signs(r, i), s / 2);
+        u32 pick =
+            group_selectors(row(r, i, s / 2, table), S::signs(r, i), s / 2);
         group_halves(pick, s, scale16(r, h, j, s), w);
     }
     template <class Raw>
@@ -186,13 +189,15 @@ struct Iq2Type : TileType<S, J, 256, FILE_BYTES> {
                        const u8 *table)
     {
         int i = h * J + j;
-        u32 pick = group_selectors(row(r, i, s / 2, table), S::signs(r, i), s / 2);
+        u32 pick =
+            group_selectors(row(r, i, s / 2, table), S::signs(r, i), s / 2);
         group_floats(pick, s, scale16(r, h, j, s), w);
     }
 };
 
-// The four indices, of nine bits, begin at bit 2 of the first word; the last one's
-// end is the top nibble of the second word, before bits 0 and 1 of the first.
+// The four indices, of nine bits, begin at bit 2 of the first word; the last
+// one's end is the top nibble of the second word, before bits 0 and 1 of the
+// first.
 template <int J> struct Block_iq2_xs : Iq2Type<Block_iq2_xs<J>, J, 512, 74> {
     struct Raw {
         Strip<16 * J> block;
@@ -224,7 +229,10 @@ template <int J> struct Block_iq2_xs : Iq2Type<Block_iq2_xs<J>, J, 512, 74> {
         put_byte(r.scale, i, b[66 + n]);
         put_half(r.d, h, j / 2, file_u16(b, 0));
     }
-    DEVICE u32 signs(const Raw &r, int i) { return even_signs(r.block.w[2 * i + 1]); }
+    DEVICE u32 signs(const Raw &r, int i)
+    {
+        return even_signs(r.block.w[2 * i + 1]);
+    }
     DEVICE u32 offset(const Raw &r, int i, int g)
     {
         u32 x = r.block.w[2 * i];
@@ -244,8 +252,8 @@ DEVICE float file_value_iq2_xs(const u8 *row, i64 at)
            file_sign(file_even_signs(q >> 9), k % 8);
 }
 
-// Three indices of ten bits begin at bit 2 of the first word, the fourth is a byte
-// of `rest` and the first word's bits 0 and 1.
+// Three indices of ten bits begin at bit 2 of the first word, the fourth is a
+// byte of `rest` and the first word's bits 0 and 1.
 template <int J> struct Block_iq2_s : Iq2Type<Block_iq2_s<J>, J, 1024, 82> {
     struct Raw {
         Strip<16 * J> block;

@@ -30,8 +30,7 @@ DEVICE void signed_halves(u32 codes, u32 top, float scale, u32 (&w)[2])
 }
 
 // ---- iq3_xxs: of a block eight indices, and a word of signs with its scale
-template <int J>
-struct Block_iq3_xxs : TileType<Block_iq3_xxs<J>, J, 256, 98> {
+template <int J> struct Block_iq3_xxs : TileType<Block_iq3_xxs<J>, J, 256, 98> {
     enum { GRID = 256 * 4 };
     CONSTANT int TABLE_BYTES = TABLE_ROOM<GRID>;
     struct Raw {
@@ -53,7 +52,8 @@ struct Block_iq3_xxs : TileType<Block_iq3_xxs<J>, J, 256, 98> {
     {
         int i = h * J + j;
         u32 file = file_u32(b, 66 + 4 * n), signs = 0;
-        for (int g = 0; g < 4; g++) signs |= placed_signs8(file >> 7 * g, g, 7);
+        for (int g = 0; g < 4; g++)
+            signs |= placed_signs8(file >> 7 * g, g, 7);
         r.index.w[2 * i] = turned_bytes(b + 2 + 8 * n);
         r.index.w[2 * i + 1] = turned_bytes(b + 6 + 8 * n);
         r.sign.w[i] = hidden_signs(signs, file >> 28);
@@ -62,10 +62,11 @@ struct Block_iq3_xxs : TileType<Block_iq3_xxs<J>, J, 256, 98> {
 
     DEVICE u32 codes(const Raw &r, int i, int s, const u8 *table)
     {
-        return table_word<GRID>(
-            table, byte_offset(r.index.w[2 * i + s / 4], s % 4));
+        return table_word<GRID>(table,
+                                byte_offset(r.index.w[2 * i + s / 4], s % 4));
     }
-    // - x = ~x + 1: ones of the sign masks are subtracted as a sum of their own.
+    // - x = ~x + 1: ones of the sign masks are subtracted as a sum of their
+    // own.
     DEVICE float dot8(const Raw &r, int h, int j, const u32 (&a)[8], float d,
                       float, const u8 *table)
     {
@@ -117,10 +118,10 @@ DEVICE float file_value_iq3_xxs(const u8 *row, i64 at)
            file_sign(signs, k % 8);
 }
 
-// ---- iq3_s: eight bits of an index, a ninth in `high`; all signs; four bits of
-// scale.  Magnitudes are odd: a byte n means 2 n + 1, and ~n then - (2 n + 1).
-template <int J>
-struct Block_iq3_s : TileType<Block_iq3_s<J>, J, 256, 110> {
+// ---- iq3_s: eight bits of an index, a ninth in `high`; all signs; four bits
+// of scale.  Magnitudes are odd: a byte n means 2 n + 1, and ~n then - (2 n +
+// 1).
+template <int J> struct Block_iq3_s : TileType<Block_iq3_s<J>, J, 256, 110> {
     enum { GRID = 512 * 4 };
     CONSTANT int TABLE_BYTES = TABLE_ROOM<GRID>;
     struct Raw {
@@ -194,7 +195,8 @@ struct Block_iq3_s : TileType<Block_iq3_s<J>, J, 256, 110> {
     {
         int i = h * J + j;
         float f = scale(r, h, j);
-        u32 c = codes(r, i, s, table), mask = byte_signs(top_signs(r.sign.w[i], s));
+        u32 c = codes(r, i, s, table),
+            mask = byte_signs(top_signs(r.sign.w[i], s));
         UNROLL for (int t = 0; t < 4; t++) {
             float v = f * (float)(2 * code_of(c, t) + 1);
             w[t] = code_of(mask, t) ? -v : v;

@@ -1,10 +1,10 @@
-// block_iq4.cuh - four bits that number one of 16 values: iq4_nl, iq4_xs, mxfp4,
-// nvfp4.  The meaning: runtime/base/blocks_iq.c, blocks_small.c; the functions of a
-// type: block_32.cuh.
+// block_iq4.cuh - four bits that number one of 16 values: iq4_nl, iq4_xs,
+// mxfp4, nvfp4.  The meaning: runtime/base/blocks_iq.c, blocks_small.c; the
+// functions of a type: block_32.cuh.
 //
-// The nibbles of eight weights stand in a word in the order 0, 2, 1, 3, 4, 6, 5, 7:
-// permute() picks four bytes by four nibbles from the first eight values and from
-// the last eight, and once more between the two.
+// The nibbles of eight weights stand in a word in the order 0, 2, 1, 3, 4, 6,
+// 5, 7: permute() picks four bytes by four nibbles from the first eight values
+// and from the last eight, and once more between the two.
 #pragma once
 #include "block_lookup.cuh"
 
@@ -35,7 +35,10 @@ struct ValuesNl4 {
     {
         return permute(load_weight4(codebook_nl4 + 2), codebook_nl4_3, pick);
     }
-    DEVICE float value(u32 n) { return (float)(i8)(codebook_nl4[n / 4] >> 8 * (n % 4)); }
+    DEVICE float value(u32 n)
+    {
+        return (float)(i8)(codebook_nl4[n / 4] >> 8 * (n % 4));
+    }
 };
 struct ValuesE2m1 {
     DEVICE u32 first(u32 pick)
@@ -46,12 +49,16 @@ struct ValuesE2m1 {
     {
         return permute(load_weight4(codebook_e2m1 + 2), codebook_e2m1_3, pick);
     }
-    DEVICE float value(u32 n) { return (float)(i8)(codebook_e2m1[n / 4] >> 8 * (n % 4)); }
+    DEVICE float value(u32 n)
+    {
+        return (float)(i8)(codebook_e2m1[n / 4] >> 8 * (n % 4));
+    }
 };
 
 // Values of weights 4s .. 4s + 3 of block i, as bytes.
 TABLE u32 nibble_tops[1] = {0x44444444};
-template <class V, int J> DEVICE u32 nibble_values(const Nibbles<J> &n, int i, int s)
+template <class V, int J>
+DEVICE u32 nibble_values(const Nibbles<J> &n, int i, int s)
 {
     u32 x = n.plane.w[4 * i + s / 2];
     u32 pick = x & 0x77777777;
@@ -74,7 +81,8 @@ DEVICE void value_halves(u32 values, float scale, u32 (&w)[2])
 {
     u32 factor = half_twice(scale);
     code_halves<128>(values ^ 0x80808080, w);
-    UNROLL for (int n = 0; n < 2; n++) w[n] = half2_mul(w[n], factor);
+    UNROLL for (int n = 0; n < 2; n++)
+        w[n] = half2_mul(w[n], factor);
 }
 DEVICE void value_floats(u32 values, float scale, float (&w)[4])
 {
@@ -96,13 +104,15 @@ struct ValueType : TileType<S, J, ELEMS, FILE_BYTES> {
     DEVICE void halves(const Raw &r, int h, int j, int s, u32 (&w)[2],
                        const u8 *)
     {
-        value_halves(nibble_values<V>(r.code, h * J + j, s), S::scale(r, h, j), w);
+        value_halves(nibble_values<V>(r.code, h * J + j, s), S::scale(r, h, j),
+                     w);
     }
     template <class Raw>
     DEVICE void floats(const Raw &r, int h, int j, int s, float (&w)[4],
                        const u8 *)
     {
-        value_floats(nibble_values<V>(r.code, h * J + j, s), S::scale(r, h, j), w);
+        value_floats(nibble_values<V>(r.code, h * J + j, s), S::scale(r, h, j),
+                     w);
     }
 };
 
@@ -157,8 +167,10 @@ struct Block_iq4_xs : ValueType<Block_iq4_xs<J>, ValuesNl4, J, 256, 136> {
     DEVICE void take(Raw &r, int h, int j, const u8 *b, int n)
     {
         for (int k = 0; k < 32; k++)
-            put_nibble(r.code, h * J + j, k, file_nibble(b + 8 + 16 * n, k, 16));
-        for (int k = 0; k < 8; k++) put_scale6(r.scale, h, j, k, file_scale(b, k));
+            put_nibble(r.code, h * J + j, k,
+                       file_nibble(b + 8 + 16 * n, k, 16));
+        for (int k = 0; k < 8; k++)
+            put_scale6(r.scale, h, j, k, file_scale(b, k));
         put_scale_d(r.scale, h, j, file_u16(b, 0));
     }
     DEVICE float scale(const Raw &r, int h, int j)
@@ -212,8 +224,8 @@ DEVICE float file_value_mxfp4(const u8 *row, i64 at)
 }
 
 // ---- nvfp4: of each 16 weights a scale in E4M3 without sign
-// Half of it; 0x7f, its NaN, counts as 0.  As f32 bits the exponent is too small by
-// 120; numbers without a leading one are those of f32, then.
+// Half of it; 0x7f, its NaN, counts as 0.  As f32 bits the exponent is too
+// small by 120; numbers without a leading one are those of f32, then.
 DEVICE float ue4m3_half(u32 x)
 {
     return x == 0x7f ? 0.0f : bits_float((x & 127) << 20) * 0x1p119f;
@@ -237,7 +249,8 @@ template <int J> struct Block_nvfp4 : TileType<Block_nvfp4<J>, J, 64, 36> {
         int i = h * J + j;
         for (int k = 0; k < 32; k++)
             put_nibble(r.code, i, k, file_code(b, 32 * n + k));
-        for (int k = 0; k < 2; k++) put_byte(r.scale, 2 * i + k, b[2 * n + k]);
+        for (int k = 0; k < 2; k++)
+            put_byte(r.scale, 2 * i + k, b[2 * n + k]);
     }
     DEVICE float scale16(const Raw &r, int h, int j, int s)
     {

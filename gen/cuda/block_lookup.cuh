@@ -9,7 +9,8 @@ template <int SIZE>
 DEVICE void fill_table(u8 *room, const u32 *values, int thread, int threads)
 {
     u32 *word = table_start<SIZE>(room);
-    for (int i = thread; i < SIZE / 4; i += threads) word[i] = values[i];
+    for (int i = thread; i < SIZE / 4; i += threads)
+        word[i] = values[i];
 }
 
 // Offsets of table words, four fields of a word: an index of 8 bits stands two
@@ -24,8 +25,8 @@ DEVICE u32 turned_bytes(const u8 *b)
     return funnel_right(x, x, 30);
 }
 
-// 2 s + 1 of a scale s in bits 1 .. 3.  The mask comes from memory, once, because
-// an instruction that combines three words makes only one itself.
+// 2 s + 1 of a scale s in bits 1 .. 3.  The mask comes from memory, once,
+// because an instruction that combines three words makes only one itself.
 TABLE u32 scale_mask[1] = {14};
 DEVICE u32 odd_scale(u32 x) { return (x & load_weight4(scale_mask)) | 1; }
 
@@ -65,10 +66,11 @@ template <int J> DEVICE void put_scale_d(RowScales<J> &s, int h, int j, u16 d)
 }
 
 // The 32 signs of a block as one word: in each nibble one of each of the four
-// groups of eight, the eighth weight's on top.  Where an even number of the eight
-// is negative, so that the file has only seven of them, the word is stored as x
-// with signs = x ^ (x turned by a nibble): the XOR of all nibbles of that is 0,
-// whatever the top nibble of x, which is thus free for four other bits.
+// groups of eight, the eighth weight's on top.  Where an even number of the
+// eight is negative, so that the file has only seven of them, the word is
+// stored as x with signs = x ^ (x turned by a nibble): the XOR of all nibbles
+// of that is 0, whatever the top nibble of x, which is thus free for four other
+// bits.
 DEVICE u32 even_signs(u32 x) { return x ^ funnel_right(x, x, 28); }
 // The word x; of `signs` the top nibble is not read.
 DEVICE u32 hidden_signs(u32 signs, u32 top)

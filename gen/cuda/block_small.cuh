@@ -1,5 +1,6 @@
-// block_small.cuh - weights of one, two and three values: q1_0, q2_0, tq1_0, tq2_0.
-// The meaning: runtime/base/blocks_small.c; the functions of a type: block_32.cuh.
+// block_small.cuh - weights of one, two and three values: q1_0, q2_0, tq1_0,
+// tq2_0. The meaning: runtime/base/blocks_small.c; the functions of a type:
+// block_32.cuh.
 #pragma once
 #include "tile.cuh"
 
@@ -8,7 +9,8 @@ DEVICE void trit_halves(u32 codes, float d, u32 (&w)[2])
 {
     u32 factor = half_twice(d);
     code_halves<1>(codes, w);
-    UNROLL for (int n = 0; n < 2; n++) w[n] = half2_mul(w[n], factor);
+    UNROLL for (int n = 0; n < 2; n++)
+        w[n] = half2_mul(w[n], factor);
 }
 DEVICE void trit_floats(u32 codes, float d, float (&w)[4])
 {
@@ -16,8 +18,8 @@ DEVICE void trit_floats(u32 codes, float d, float (&w)[4])
         w[t] = (float)((i32)code_of(codes, t) - 1) * d;
 }
 
-// ---- q1_0: the sign of d; 128 weights share it, so the lane's (0, j) and (1, j)
-// have those of the rows' block j
+// ---- q1_0: the sign of d; 128 weights share it, so the lane's (0, j) and (1,
+// j) have those of the rows' block j
 template <int J> struct Block_q1_0 : TileType<Block_q1_0<J>, J, 128, 18> {
     struct Raw {
         Codes<1, J> code;
@@ -53,7 +55,8 @@ template <int J> struct Block_q1_0 : TileType<Block_q1_0<J>, J, 128, 18> {
     {
         float d = half_float(half_of(r.d, h, j));
         u32 codes = codes4(r.code, h * J + j, s);
-        UNROLL for (int t = 0; t < 4; t++) w[t] = code_of(codes, t) ? d : -d;
+        UNROLL for (int t = 0; t < 4; t++)
+            w[t] = code_of(codes, t) ? d : -d;
     }
 };
 DEVICE float file_value_q1_0(const u8 *row, i64 at)
@@ -142,13 +145,15 @@ struct TritType : TileType<S, J, 256, FILE_BYTES> {
     DEVICE void halves(const Raw &r, int h, int j, int s, u32 (&w)[2],
                        const u8 *)
     {
-        trit_halves(S::codes(r, h, j, s), half_float(half_of(r.d, h, j / 2)), w);
+        trit_halves(S::codes(r, h, j, s), half_float(half_of(r.d, h, j / 2)),
+                    w);
     }
     template <class Raw>
     DEVICE void floats(const Raw &r, int h, int j, int s, float (&w)[4],
                        const u8 *)
     {
-        trit_floats(S::codes(r, h, j, s), half_float(half_of(r.d, h, j / 2)), w);
+        trit_floats(S::codes(r, h, j, s), half_float(half_of(r.d, h, j / 2)),
+                    w);
     }
 };
 
@@ -184,10 +189,10 @@ DEVICE float file_value_tq2_0(const u8 *row, i64 at)
     return (float)((i32)code - 1) * file_half(b, 64);
 }
 
-// tq1_0: five digits to a byte, which is a binary fraction of base-3 digits: the
-// leading one is the carry of the byte times three.  The lane has 64 weights of a
-// row and superblock in 13 bytes: three words, whose four bytes hold five groups of
-// four weights each, and a byte with the 16th group.
+// tq1_0: five digits to a byte, which is a binary fraction of base-3 digits:
+// the leading one is the carry of the byte times three.  The lane has 64
+// weights of a row and superblock in 13 bytes: three words, whose four bytes
+// hold five groups of four weights each, and a byte with the 16th group.
 template <int J> struct Block_tq1_0 : TritType<Block_tq1_0<J>, J, 54> {
     struct Raw {
         Strip<12 * J> word;
@@ -204,7 +209,10 @@ template <int J> struct Block_tq1_0 : TritType<Block_tq1_0<J>, J, 54> {
     {
         return (byte * power & 255) * 3 >> 8;
     }
-    DEVICE u32 power3(int n) { return n ? n > 1 ? n > 2 ? n > 3 ? 81 : 27 : 9 : 3 : 1; }
+    DEVICE u32 power3(int n)
+    {
+        return n ? n > 1 ? n > 2 ? n > 3 ? 81 : 27 : 9 : 3 : 1;
+    }
     DEVICE u32 file_code(const u8 *b, int k)
     {
         if (k < 160)
@@ -219,7 +227,9 @@ template <int J> struct Block_tq1_0 : TritType<Block_tq1_0<J>, J, 54> {
         u32 x = 0;
         for (int i = 0; i < 5; i++) {
             int s = first + i;
-            u32 digit = i < n ? file_code(b, 32 * (c + 4 * (s / 8)) + s % 8 * 4 + t) : 0;
+            u32 digit =
+                i < n ? file_code(b, 32 * (c + 4 * (s / 8)) + s % 8 * 4 + t)
+                      : 0;
             x = 3 * x + digit;
         }
         return (x * 256 + 242) / 243;

@@ -1,5 +1,6 @@
-/* The codebooks of the lookup types as CUDA source, in the form that block_iq*.cuh
- * wants: weights of four in the order 0, 2, 1, 3, from the low bits up. */
+/* The codebooks of the lookup types as CUDA source, in the form that
+ * block_iq*.cuh wants: weights of four in the order 0, 2, 1, 3, from the low
+ * bits up. */
 #include <string.h>
 
 #include "base/arena.h"
@@ -19,7 +20,8 @@ static void put_table(Buf *b, const char *name, CodebookId id, RowWord *word)
     const Codebook *c = codebook(id);
     buf_printf(b, "TABLE u32 codebook_%s[%d] = {", name, c->rows);
     for (int i = 0; i < c->rows; i++)
-        buf_printf(b, "%s0x%x,", i % 8 ? "" : "\n", word(c->values + c->cols * i));
+        buf_printf(b, "%s0x%x,", i % 8 ? "" : "\n",
+                   word(c->values + c->cols * i));
     buf_puts(b, "\n};\n");
 }
 
@@ -32,32 +34,26 @@ static uint32_t ternary(const int8_t *row)
     return x;
 }
 
-/* iq2: three magnitudes, numbered 0, 1, 2. */
-enum { MAGNITUDES = 3 };
+/* What the packed fields of a grid stand for. */
+static const struct {
+#define CODEBOOK(name, rows, cols, bits, ...) int8_t name[1 << (bits)];
+#include "base/codebooks.def"
+#undef CODEBOOK
+} field = {
+#define CODEBOOK(name, rows, cols, bits, ...) {__VA_ARGS__},
+#include "base/codebooks.def"
+#undef CODEBOOK
+};
 
-static int magnitude(int number)
-{
-    const int8_t *v = codebook(CODEBOOK_iq2xxs)->values;
-    int most = 0;
-    for (int n = 0; n <= number; n++) {
-        int least = INT8_MAX;
-        for (int i = 0; i < 256 * 8; i++)
-            if (v[i] > most && v[i] < least)
-                least = v[i];
-        most = least;
-    }
-    return most;
-}
+/* The magnitudes of iq2, which all three grids have, by number. */
+enum { MAGNITUDES = 3 };
 
 static uint32_t numbers(const int8_t *row)
 {
-    static int value[MAGNITUDES];
     uint32_t x = 0;
-    for (int n = 0; n < MAGNITUDES && !value[2]; n++)
-        value[n] = magnitude(n);
     for (int i = 0; i < 8; i++)
         for (uint32_t n = 0; n < MAGNITUDES; n++)
-            if (row[weight_at(i)] == value[n])
+            if (row[weight_at(i)] == field.iq2xxs[n])
                 x |= n << 4 * i;
     return x;
 }
@@ -77,8 +73,8 @@ static uint32_t odd_bytes(const int8_t *row)
 }
 
 /* What permute() picks bytes from: words as constants and in memory, because a
- * constant that is loaded stays in a register, and another is made anew for each
- * instruction. */
+ * constant that is loaded stays in a register, and another is made anew for
+ * each instruction. */
 static void put_bytes(Buf *b, const char *name, const uint8_t *v, int n)
 {
     Buf words = {0};
@@ -98,7 +94,7 @@ static void put_magnitudes(Buf *b)
     uint8_t whole[8] = {0}, low[8] = {0}, high[8] = {0};
     for (int i = 0; i < MAGNITUDES; i++)
         for (int sign = 0; sign < 2; sign++) {
-            int v = sign ? -magnitude(i) : magnitude(i);
+            int v = sign ? -field.iq2xxs[i] : field.iq2xxs[i];
             uint16_t h = float_to_half((float)v);
             whole[i + 4 * sign] = (uint8_t)v;
             low[i + 4 * sign] = (uint8_t)h;
