@@ -47,8 +47,8 @@ DEVICE DeltaScratch<Rule> delta_scratch(const C &call)
 }
 
 // ---- tiles of halves in shared memory
-// Rows of UNITS (a multiple of 4) units of 16 bytes, exchanged so that one unit
-// of eight rows in a row is read without conflicts.
+// Rows of UNITS (4, 8 or 16) units of 16 bytes, exchanged so that one unit of
+// eight rows in a row is read without conflicts.
 template <int UNITS> DEVICE u8 *tile_unit(u8 *tile, int row, int unit)
 {
     int turn = UNITS % 8 ? row >> 1 & 3 : row & 7;

@@ -35,19 +35,17 @@ template <class Rule, int COLUMNS> struct DeltaWalk {
     }
 };
 
-// Rows of UNITS units, `pitch` halves apart, with zeros from row n.
-template <int UNITS, int THREADS>
-DEVICE void copy_rows(u8 *tile, const u16 *from, int pitch, int n)
+// Rows of UNITS units, PITCH halves apart, with zeros from row n (nothing is read
+// there).
+template <int UNITS, int PITCH, int THREADS>
+DEVICE void copy_rows(u8 *tile, const u16 *from, int n)
 {
-    constexpr int N = CHUNK * UNITS / THREADS % 4 ? 2 : 4;
-    NO_UNROLL for (int i = thread(); i < CHUNK * UNITS; i += N * THREADS)
-        UNROLL for (int j = 0; j < N; j++) {
-            int row = (i + j * THREADS) / UNITS;
-            int unit = (i + j * THREADS) % UNITS;
-            copy16_async(tile_unit<UNITS>(tile, row, unit),
-                         from + (row < n ? row * pitch : 0) + 8 * unit,
-                         row < n ? 16 : 0);
-        }
+    constexpr int STEP = THREADS / UNITS; // rows at once
+    int first = thread() / UNITS, unit = thread() % UNITS;
+    from += first * PITCH + 8 * unit;
+    UNROLL for (int i = 0; i < CHUNK; i += STEP)
+        copy16_async(tile_unit<UNITS>(tile, first + i, unit), from + i * PITCH,
+                     first + i < n ? 16 : 0);
 }
 
 // Starts the copy of a tile; of none behind the last chunk.
@@ -62,16 +60,16 @@ DEVICE void walk_load(const DeltaWalk<Rule, COLUMNS> &x, int chunk)
     i64 head = (i64)x.head * x.tokens + t0;
     if (chunk < x.chunks) {
         if (TILE == TILE_W)
-            copy_rows<DK / 8, THREADS>(to, x.from.w + head * DK, DK, n);
+            copy_rows<DK / 8, DK, THREADS>(to, x.from.w + head * DK, n);
         if (TILE == TILE_Q)
-            copy_rows<DK / 8, THREADS>(to, x.from.q + key * DK, DK, n);
+            copy_rows<DK / 8, DK, THREADS>(to, x.from.q + key * DK, n);
         if (TILE == TILE_K)
-            copy_rows<DK / 8, THREADS>(to, x.from.k + key * DK, DK, n);
+            copy_rows<DK / 8, DK, THREADS>(to, x.from.k + key * DK, n);
         if (TILE == TILE_UP) {
-            copy_rows<COLUMNS / 8, THREADS>(to, x.from.u + head * DV + x.column,
-                                            DV, n);
-            copy_rows<CHUNK / 8, THREADS>(to + Walk::P, x.from.p + head * CHUNK,
-                                          CHUNK, n);
+            copy_rows<COLUMNS / 8, DV, THREADS>(
+                to, x.from.u + head * DV + x.column, n);
+            copy_rows<CHUNK / 8, CHUNK, THREADS>(
+                to + Walk::P, x.from.p + head * CHUNK, n);
         }
     }
     copy_commit();
@@ -187,14 +185,14 @@ template <class Rule, int COLUMNS>
 DEVICE void walk_store(const DeltaWalk<Rule, COLUMNS> &x, float *to, int t0,
                        const float (&o)[CHUNK / 8][4])
 {
-    int column = x.head * Rule::DV + x.column + 16 * warp() + (lane() >> 2);
+    constexpr int ROW = Rule::HV * Rule::DV;
+    int t = t0 + 2 * (lane() & 3), left = x.tokens - t;
+    to += (i64)t * ROW + x.head * Rule::DV + x.column + 16 * warp() +
+          (lane() >> 2);
     UNROLL for (int i = 0; i < CHUNK / 8; i++)
-        UNROLL for (int e = 0; e < 4; e++) {
-            int t = t0 + 8 * i + 2 * (lane() & 3) + (e & 1);
-            if (t < x.tokens)
-                to[(i64)t * Rule::HV * Rule::DV + column + (e >> 1) * 8] =
-                    o[i][e];
-        }
+        UNROLL for (int e = 0; e < 4; e++)
+            if (8 * i + (e & 1) < left)
+                to[(8 * i + (e & 1)) * ROW + (e >> 1) * 8] = o[i][e];
 }
 
 // S' = e^G_last S' + (e^(G_last - G) D)' K

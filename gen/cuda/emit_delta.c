@@ -279,11 +279,16 @@ static int64_t scratch_bytes(const Delta *x)
            4 * x->Hv;
 }
 
-/* The chunked form wants whole fragments, and the state of 16 columns in the
- * registers of a warp. */
+/* Rows of the chunked form share the units of shared memory evenly, and the
+ * state of 16 columns fits in the registers of a warp. */
+static bool is_chunk_length(int64_t d)
+{
+    return d == 32 || d == 64 || d == 128;
+}
+
 static bool can_chunk(const Delta *x)
 {
-    return x->dk % 32 == 0 && x->dv % 32 == 0 && x->dk <= 128 && x->dv <= 128 &&
+    return is_chunk_length(x->dk) && is_chunk_length(x->dv) &&
            prepare_bytes(x) <= SHARED_MOST;
 }
 
