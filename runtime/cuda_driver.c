@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "runtime/nvml.h"
 
 /* What it takes to load code of NVRTC 12 and later. */
 enum { OLDEST_DRIVER = 12000 };
@@ -100,6 +101,8 @@ static Err *look_at_card(int i, CudaCard *c)
     TRY(attribute(c, CUDA_SM_COUNT, &c->sms));
     TRY(attribute(c, CUDA_SHARED_PER_BLOCK, &c->shared));
     TRY(CUDA(c->name, cuDeviceTotalMem_v2, &bytes, c->ordinal));
+    TRY(CUDA(c->name, cuDeviceGetPCIBusId, c->pci_id, (int)sizeof c->pci_id,
+             c->ordinal));
     c->arch = 10 * major + minor;
     c->memory = (int64_t)bytes;
     c->bandwidth = nominal_bandwidth(c);
@@ -135,6 +138,20 @@ static Err *begin(void)
     return look_at_cards();
 }
 
+static void say_what_was_found(void)
+{
+    Buf version = {0};
+    nvml_driver_version(&version);
+    log_info("cuda", "driver %s, CUDA %d.%d", version.data ? version.data : "?",
+             driver.version / 1000, driver.version % 1000 / 10);
+    buf_free(&version);
+    for (int i = 0; i < driver.n_cards; i++) {
+        const CudaCard *c = &driver.card[i];
+        log_info("cuda", "cuda:%d: %s, sm_%d, %d multiprocessors, %lld MiB", i,
+                 c->name, c->arch, c->sms, (long long)(c->memory >> 20));
+    }
+}
+
 static void open_driver(void)
 {
     void *lib = open_library();
@@ -146,11 +163,8 @@ static void open_driver(void)
     trouble = find_symbols(lib);
     if (!trouble)
         trouble = begin();
-    for (int i = 0; i < driver.n_cards && !trouble; i++) {
-        const CudaCard *c = &driver.card[i];
-        log_info("cuda", "cuda:%d: %s, sm_%d, %d multiprocessors, %lld MiB", i,
-                 c->name, c->arch, c->sms, (long long)(c->memory >> 20));
-    }
+    if (!trouble)
+        say_what_was_found();
 }
 
 Err *cuda_driver(const CudaDriver **out)

@@ -13,7 +13,7 @@ enum { CUDA_MAX_CARDS = 64 };
 
 typedef struct {
     CudaOrdinal ordinal;
-    char name[96];
+    char name[96], pci_id[32];
     int arch;         /* compute capability: 90 is 9.0 */
     int sms;          /* multiprocessors */
     int shared;       /* bytes of shared memory that a block may ask for */

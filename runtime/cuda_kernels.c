@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "runtime/cuda_compile.h"
+#include "runtime/nvml.h"
 
 /* What a launch may ask for without saying so before. */
 enum { PLAIN_SHARED = 48 << 10 };
@@ -99,25 +100,34 @@ static int64_t device_bytes(const CudaKernels *k, const PlanDevice *d)
            cuda_kernels_counters(k);
 }
 
+static Err *no_room(const CudaKernels *k, int at, int64_t need)
+{
+    static const double gib = 1 << 30;
+    const CudaOnCard *on = &k->on[at];
+    Buf users = {0};
+    nvml_users(on->card->pci_id, &users);
+    Err *e = err_new(ERR_LIMIT,
+                     "cuda:%d (%s): the plan needs %.2f GiB, but only %.2f of "
+                     "its %.2f GiB are free%s.  End what else runs there, or "
+                     "use more cards (--devices=cuda), a shorter --context, a "
+                     "smaller --batch or --kv=q8_0",
+                     k->card[at], on->card->name, (double)need / gib,
+                     (double)on->free_before / gib,
+                     (double)on->card->memory / gib,
+                     users.data ? users.data : "");
+    buf_free(&users);
+    return e;
+}
+
 static Err *check_room(const CudaKernels *k, int at)
 {
     const CudaOnCard *on = &k->on[at];
     const Plan *p = k->spec.plan;
-    static const double gib = 1 << 30;
     int64_t need = 0;
     for (int i = 0; i < p->n_devices; i++)
         if (cuda_kernels_card(k, &p->device[i]) == on)
             need += device_bytes(k, &p->device[i]);
-    if (need <= on->free_before)
-        return NULL;
-    return err_new(ERR_LIMIT,
-                   "cuda:%d (%s): the plan needs %.2f GiB, but only %.2f of its "
-                   "%.2f GiB are free.  End what else runs there, or use more "
-                   "cards (--devices=cuda), a shorter --context, a smaller "
-                   "--batch or --kv=q8_0",
-                   k->card[at], on->card->name, (double)need / gib,
-                   (double)on->free_before / gib,
-                   (double)on->card->memory / gib);
+    return need <= on->free_before ? NULL : no_room(k, at, need);
 }
 
 /* ---- loading machine code */
