@@ -48,6 +48,9 @@ static void *open_library(void)
     void *lib = NULL;
     for (size_t i = 0; i < sizeof places / sizeof *places && !lib; i++)
         lib = dlopen(places[i], RTLD_NOW | RTLD_LOCAL);
+    /* The C library keeps a message until it was read, and read over. */
+    (void)dlerror();
+    (void)dlerror();
     return lib;
 }
 

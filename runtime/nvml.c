@@ -46,6 +46,9 @@ static bool find(Nvml *m)
 static bool open_nvml(Nvml *m)
 {
     m->lib = dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL);
+    /* The C library keeps a message until it was read, and read over. */
+    (void)dlerror();
+    (void)dlerror();
     if (!m->lib)
         return false;
     if (find(m) && m->nvmlInit_v2() == 0)

@@ -35,11 +35,20 @@ static void own_folder(char *out, size_t size)
     out[n > 0 ? n : 0] = '\0';
 }
 
+/* The C library keeps a message until it was read, and read over. */
+static void drop_message(void)
+{
+    (void)dlerror();
+    (void)dlerror();
+}
+
 static void *open_in(const char *folder, int major)
 {
     char path[4200];
     snprintf(path, sizeof path, "%slibnvrtc.so.%d", folder, major);
-    return dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    void *lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    drop_message();
+    return lib;
 }
 
 /* What NVRTC opens itself when it compiles first, by name alone: once it is
@@ -51,6 +60,7 @@ static void open_builtins(const char *folder)
              nvrtc.major, nvrtc.minor);
     if (folder[0])
         (void)dlopen(path, RTLD_NOW | RTLD_GLOBAL);
+    drop_message();
 }
 
 static Err *find_symbols(void *lib)

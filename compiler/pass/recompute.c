@@ -38,6 +38,13 @@ static bool is_product(const Node *n)
     return k == KIND_MATMUL || k == KIND_EXPERTS;
 }
 
+static Ref add_node(Recompute *r, Node n)
+{
+    Ref at = graph_add(r->to, n);
+    r->to->node[at].device = n.device;
+    return at;
+}
+
 /* The value in `to` of a chain of norms, roundings and views, made anew. */
 static Ref copy_chain(Recompute *r, Ref at)
 {
@@ -48,7 +55,7 @@ static Ref copy_chain(Recompute *r, Ref at)
     for (int k = 1; k < n.n_args; k++)
         n.arg[k] = r->map[n.arg[k]];
     r->made += is_row_value(&n);
-    return graph_add(r->to, n);
+    return add_node(r, n);
 }
 
 static bool has_row_value(const Graph *g, Ref at)
@@ -77,7 +84,7 @@ static void copy_nodes(Recompute *r)
             n.arg[k] = r->map[n.arg[k]];
         if (is_product(&n) && has_row_value(r->from, r->from->node[i].arg[0]))
             n.arg[0] = own_left(r, &r->from->node[i]);
-        r->map[i] = graph_add(r->to, n);
+        r->map[i] = add_node(r, n);
     }
     r->to->n_params = r->from->n_params;
     for (int i = 0; i < r->from->n_results; i++)
