@@ -78,6 +78,17 @@
         "auto") "  %n = rmsnorm %o, $w {eps=1e-6} : f32[T,64,128]\n"           \
                 "  %y = mul %n, %z : f32[T,64,128]\n  ret %y\n}\n"
 
+/* What follows reads two parts of one row. */
+#define PARTS(form)                                                            \
+    RULE("2", "32", "4", "32")                                                 \
+    ", %z: f32[T,4,64], $w: f32[32]) {\n" MAKE_O(                              \
+        "4", "32", "tiled",                                                    \
+        form) "  %a = slice %z {begin=0} : f32[T,4,32]\n"                      \
+              "  %b = slice %z {begin=32} : f32[T,4,32]\n"                     \
+              "  %p = mul %o, %a : f32[T,4,32]\n"                              \
+              "  %n = rmsnorm %p, $w {eps=1e-6} : f32[T,4,32]\n"               \
+              "  %y = add %n, %b : f32[T,4,32]\n  ret %y, %o\n}\n"
+
 /* Decays near 1, so that all tokens of a chunk and many before count; and such
  * that single exponents would overflow. */
 #define PACE(pace, form)                                                       \
@@ -127,6 +138,8 @@ const KernelCase kernel_cases_delta[] = {
     {"closed_mixed", 4e-7, CHUNKS, .text = MIXED(CLOSED)},
     {"closed_slow", 4e-7, CHUNKS, .text = PACE("slow", CLOSED)},
     {"closed_steep", 4e-7, CHUNKS, .text = PACE("steep", CLOSED)},
+    {"stepped_parts", 1e-10, FEW, .text = PARTS("recurrent")},
+    {"closed_parts", 4e-7, CHUNKS, .text = PARTS("chunked")},
     {"by_tokens", 4e-7, BOTH,
      .text = NORMED("2", "128", "4", "128", "512", "tiled", "auto")},
     {"model", 4e-7, {{1, 1, 0}, {40, 1, 0}}, .text = MODEL_397B},
