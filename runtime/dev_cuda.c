@@ -49,7 +49,9 @@ static int64_t region_bytes(const PlanDevice *d, Region r)
 static Err *get(CudaDevice *c, CudaAddress *p, int64_t n)
 {
     size_t bytes = n > 0 ? (size_t)n : PLAN_ALIGN;
-    return CUDA_ON(c, cuMemAlloc_v2, p, bytes);
+    Err *e = CUDA_ON(c, cuMemAlloc_v2, p, bytes);
+    return e ? err_note(e, "no memory for %.2f GiB", (double)bytes / (1 << 30))
+             : NULL;
 }
 
 static Err *clear(CudaDevice *c, CudaAddress p, int64_t n)

@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""The program on a machine with a card, when something is missing, full, broken or
+new: one clear message and the best that can be done. And what --devices=auto, the
+cache, --dump and --kernel-dir do. On the fake driver and NVRTC."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "app"))
+import ref
+import random_models
+
+FAKES = os.path.join(os.path.abspath(ref.BUILD), "fakecuda")
+if not os.path.exists(os.path.join(FAKES, "libcuda.so.1")):
+    print("skipped: built without a C++ compiler")
+    sys.exit(ref.SKIP)
+tmp = tempfile.TemporaryDirectory()
+MODEL = os.path.join(tmp.name, "llama.gguf")
+random_models.write(MODEL, "llama")
+TOKENS = os.path.join(tmp.name, "tokens")
+with open(TOKENS, "w") as f:
+    f.write(" ".join(map(str, random_models.IDS[:9])))
+
+
+def expect(what, ok, detail=""):
+    print(f"{'ok  ' if ok else 'FAIL'} {what}{'' if ok else ': ' + detail}")
+    if not ok:
+        ref.failures.append(what)
+
+
+def program(*args, libraries=FAKES, **environment):
+    done = subprocess.run([os.path.join(ref.BUILD, "sextet"), *args], capture_output=True, text=True,
+                          env=dict(os.environ, LD_LIBRARY_PATH=libraries, **environment))
+    return done.returncode, done.stdout, done.stderr
+
+
+def evaluate(*options, cache="cache", **more):
+    """Status, messages and the bytes of the logits."""
+    out = os.path.join(tmp.name, "logits")
+    if os.path.exists(out):
+        os.remove(out)
+    status, _, said = program("eval", MODEL, f"--tokens={TOKENS}", f"--logits={out}",
+                              f"--cache-dir={os.path.join(tmp.name, cache)}", *options, **more)
+    if not os.path.exists(out):
+        return status, said, b""
+    with open(out, "rb") as f:
+        return status, said, f.read()
+
+
+def stats(cache="cache", *options):
+    _, out, _ = program("cache", f"--cache-dir={os.path.join(tmp.name, cache)}", "--json", *options)
+    return json.loads(out)
+
+
+def works(what, words, *options, want=None, **more):
+    status, said, logits = evaluate(*options, **more)
+    expect(what, status == 0 and words in said and (want is None or logits == want), f"{status} {said}")
+    return logits
+
+
+def refused(what, words, *options, **more):
+    status, said, _ = evaluate(*options, **more)
+    lines = [line for line in said.splitlines() if line.startswith("sextet: ") and "warning" not in line]
+    expect(f"{what}: {lines[0] if lines else 'nothing said'}",
+           status == 1 and words in said and len(lines) == 1, f"{status} {said}")
+
+
+def without_nvrtc():
+    folder = os.path.join(tmp.name, "driver-only")
+    os.makedirs(folder, exist_ok=True)
+    shutil.copy(os.path.join(FAKES, "libcuda.so.1"), folder)
+    return folder
+
+
+NO_NVRTC = without_nvrtc()
+REAL_NVRTC = any(os.path.exists(f"/usr/local/cuda/{d}/libnvrtc.so.{v}") for d in ("lib", "lib64") for v in (12, 13))
+
+# ---- the usual day
+cuda = works("cuda", "", "--devices=cuda")
+held = stats()
+expect(f"the cache holds {held['entries']} entries", held["entries"] > 3 and held["bytes"] > 1000)
+works("from the cache", f"{held['entries'] - 1} of them cached", "--devices=cuda", "--verbose", want=cuda)
+works("auto takes the card", "auto: cuda, 1 card", "--verbose", want=cuda)
+works("auto without a driver takes the CPU", "no NVIDIA driver", "--verbose", libraries="")
+
+# ---- the machine
+refused("no driver", "no NVIDIA driver", "--devices=cuda", libraries="")
+refused("no card", "finds no card", "--devices=cuda", FAKE_CUDA_DEVICES="0")
+refused("no such card", "this machine has 1 card", "--devices=cuda:3")
+refused("an old driver", "too old", "--devices=cuda", FAKE_CUDA_DRIVER_VERSION="11040")
+works("auto with an old driver", "too old", "--verbose", FAKE_CUDA_DRIVER_VERSION="11040")
+refused("a full card", "End what else runs there", "--devices=cuda:0@1GiB", FAKE_CUDA_MEMORY="200K")
+refused("memory that another takes meanwhile", "cuMemAlloc", "--devices=cuda", FAKE_CUDA_FAIL="cuMemAlloc:2=2")
+refused("a driver that does not start", "cuInit", "--devices=cuda", FAKE_CUDA_FAIL="cuInit:1=999")
+works("a newer card", "newer than NVRTC", "--devices=cuda", FAKE_CUDA_ARCH="130", want=cuda)
+refused("a launch that fails", "kernel", "--devices=cuda", FAKE_CUDA_FAIL="cuLaunchKernelEx:5+=700")
+refused("a step that fails", "cuStreamSynchronize", "--devices=cuda", FAKE_CUDA_FAIL="cuStreamSynchronize:4+=719")
+
+# ---- NVRTC
+if not REAL_NVRTC:
+    works("no NVRTC, but all is cached", "", "--devices=cuda", libraries=NO_NVRTC, want=cuda)
+    refused("no NVRTC", "install libnvrtc", "--devices=cuda", libraries=NO_NVRTC, cache="none")
+    works("auto without NVRTC takes the CPU", "NVRTC", "--verbose", libraries=NO_NVRTC)
+
+# ---- the cache
+folder = os.path.join(tmp.name, "cache")
+for name in os.listdir(folder):
+    with open(os.path.join(folder, name), "r+b") as f:
+        f.seek(100)
+        f.write(b"damage")
+works("a damaged cache", "is damaged: compiling again", "--devices=cuda", want=cuda)
+works("a cached unit that the driver refuses", "compiling again", "--devices=cuda",
+      FAKE_CUDA_FAIL="cuModuleLoadDataEx:1=200", want=cuda)
+os.chmod(folder, 0o777)
+works("a cache that everybody may write to", "everybody may write", "--devices=cuda", "--fuse=none")
+os.chmod(folder, 0o755)
+expect("--clear", stats("cache", "--clear")["entries"] == 0 and stats()["entries"] == 0)
+
+# ---- files
+dump, kernels = (os.path.join(tmp.name, n) for n in ("dump", "kernels"))
+works("--dump", "", "--devices=cuda", f"--dump={dump}", want=cuda)
+units = [n for n in os.listdir(dump) if n.endswith(".cu")]
+first = [open(os.path.join(dump, n)).readline() for n in units]
+expect(f"{len(units)} units with their commands", len(units) > 3 and all(x.startswith("// nvcc ") for x in first))
+if shutil.which("nvcc"):
+    command = first[0][3:].split()
+    done = subprocess.run(command, cwd=dump, capture_output=True, text=True)
+    expect(f"{units[0]} compiles alone", done.returncode == 0, done.stderr)
+os.makedirs(kernels)
+with open(os.path.join(dump, "common.cuh")) as f, open(os.path.join(kernels, "common.cuh"), "w") as g:
+    g.write(f.read() + "this is no program\n")
+refused("an edited kernel file", "common.cuh", "--devices=cuda", f"--kernel-dir={kernels}")
+refused("a folder without kernel files", "none of the kernel files", "--devices=cuda", f"--kernel-dir={tmp.name}")
+ref.finish()
