@@ -20,7 +20,7 @@
 
 namespace attention {
 
-CONSTANT float NONE = -__builtin_huge_valf();
+#define NONE bits_float(0xff800000u) // minus infinity
 
 // 2^(x - top), 0 of NONE.
 DEVICE float power(float x, float top)
