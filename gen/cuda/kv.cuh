@@ -87,9 +87,8 @@ template <int N> DEVICE KvWord block_word(const u8 *row, int b, int i)
 {
     const u32 *w = (const u32 *)row + b / 2 * (2 * N + 1) + (b & 1) * N;
     u32 head = w[0], x = w[1 + i];
-    if (b & 1)
-        return {x, both_hi(head)};
-    return {i == N - 1 ? permute(x, head, 0x7610) : x, both_lo(head)};
+    u32 second = i == N - 1 && b % 2 == 0 ? 0x7610 : 0x3210;
+    return {permute(x, head, second), permute(head, 0, b & 1 ? 0x3232 : 0x1010)};
 }
 // Place of byte k of word i among the block's 4 N bytes.
 template <int N> DEVICE int block_byte(int b, int i, int k)
@@ -175,18 +174,34 @@ template <class R, int D> struct KvRaw {
         u64 at = R::ALIGN == 16 ? 0 : (u64)first + (u64)(i * R::ROW_BYTES);
         return tile + i * STRIDE + (at & 15);
     }
-    // Rows 0..n-1 from `first` on, zeros in rows n..ROWS-1; not committed.
+    // One chunk of a row; zeros if it is not there.
+    DEVICE void copy_chunk(u8 *to, const u8 *row, int chunk, bool there)
+    {
+        if (R::ALIGN == 16 && BYTES % 16 == 0) {
+            copy16_async(to + 16 * chunk, row + 16 * chunk, there ? 16 : 0);
+            return;
+        }
+        int before = (int)((u64)row & 15), left = before + BYTES - 16 * chunk;
+        there = there && left > 0;
+        copy16_async(to + 16 * chunk, row - before + (there ? 16 * chunk : 0),
+                     there ? least(left, 16) : 0);
+    }
+    // Rows 0..n-1 from `first` on, n > 0, zeros in rows n..ROWS-1; not committed.
+    // The chunks of a row are a power of two and perhaps one more.
     template <int ROWS, int THREADS>
     DEVICE void copy(u8 *tile, const u8 *first, int n)
     {
-        NO_UNROLL for (int i = thread(); i < ROWS * CHUNKS; i += THREADS) {
-            int key = i / CHUNKS, chunk = i % CHUNKS;
-            const u8 *row = first + key * R::ROW_BYTES;
-            int before = R::ALIGN == 16 ? 0 : (int)((u64)row & 15);
-            int left = key < n ? before + BYTES - 16 * chunk : 0;
-            copy16_async(tile + key * STRIDE + 16 * chunk,
-                         left > 0 ? row - before + 16 * chunk : first - before,
-                         left < 0 ? 0 : least(left, 16));
-        }
+        CONSTANT int WIDTH = CHUNKS & -2, STEP = THREADS / WIDTH;
+        static_assert((WIDTH & (WIDTH - 1)) == 0 && STEP > 0, "chunks of a row");
+        _Pragma("unroll 2") for (int key = thread() / WIDTH; key < ROWS;
+                                 key += STEP)
+            copy_chunk(tile + key * STRIDE,
+                       first + least(key, n - 1) * R::ROW_BYTES,
+                       thread() % WIDTH, key < n);
+        if (CHUNKS > WIDTH)
+            NO_UNROLL for (int key = thread(); key < ROWS; key += THREADS)
+                copy_chunk(tile + key * STRIDE,
+                           first + least(key, n - 1) * R::ROW_BYTES, WIDTH,
+                           key < n);
     }
 };
