@@ -178,16 +178,21 @@ static inline void rig_verdict(void *ctx, const KernelVerdict *v)
                   v->check, v->step, v->value, v->error, v->limit, v->worst);
 }
 
+/* r: zeros; holds the machine. */
+static inline KernelMachine rig_machine(Rig *r)
+{
+    pthread_mutex_init(&r->lock, NULL);
+    return (KernelMachine){.ctx = r, .multiprocessors = 3, .load = rig_load,
+                           .unload = rig_unload, .run = rig_run,
+                           .alloc = rig_alloc, .release = rig_release,
+                           .write = rig_write, .read = rig_read};
+}
+
 /* All checks of a table. */
 static inline void rig_check(const KernelCase *table)
 {
     Rig *r = calloc(1, sizeof *r);
-    KernelMachine m = {.ctx = r, .multiprocessors = 3, .load = rig_load,
-                       .unload = rig_unload,
-                       .run = rig_run, .alloc = rig_alloc,
-                       .release = rig_release, .write = rig_write,
-                       .read = rig_read};
-    pthread_mutex_init(&r->lock, NULL);
+    KernelMachine m = rig_machine(r);
     Err *e = kernel_check(&m, table, (KernelReport){r, rig_verdict});
     cr_expect_null(e, "%s", e ? err_text(e) : "");
     err_free(e);
