@@ -50,7 +50,7 @@ DEVICE u32 row_nibble(u32 row, int s, int t)
 // in the first and in the second block, then their scales, the end of which is
 // in bits 0 and 1 of the first word.
 template <int J> struct Block_iq1_s : TileType<Block_iq1_s<J>, J, 256, 50> {
-    enum { GRID = 2048 * 4 };
+    enum { GRID = table_iq1_s };
     CONSTANT int TABLE_BYTES = TABLE_ROOM<GRID>;
     struct Raw {
         Strip<12 * J> index;
@@ -93,21 +93,19 @@ template <int J> struct Block_iq1_s : TileType<Block_iq1_s<J>, J, 256, 50> {
     {
         return table_word<GRID>(table, field_offset<11>(x, 4 * (j % 2) + g));
     }
-    // The sum is 16 times too large: -18 and -14 are 16 (-1 + delta).
     DEVICE float dot8(const Raw &r, int h, int j, const u32 (&a)[8], float d,
-                      float, const u8 *table)
+                      float ds, const u8 *table)
     {
         const u32 *x = r.index.w + field_words<J>(h, j);
-        i32 all = sum16<0>(a) + sum16<4>(a), low = 0;
-        i32 high = negative(x, j) ? -18 * all : -14 * all;
+        i32 low = 0, high = 0;
         UNROLL for (int g = 0; g < 4; g++) {
             u32 w = row(x, j, g, table);
             low = dot4_us(w & 0x0f0f0f0f, a[2 * g], low);
             high = dot4_us(w & 0xf0f0f0f0, a[2 * g + 1], high);
         }
-        i32 sum = (16 * low + high) * scale_units(x, j);
-        return half_float(half_of(r.d, h, j / 2)) *
-               ((float)sum * (d * 0.0625f));
+        float shift = ds * (negative(x, j) ? -1.125f : -0.875f);
+        float sum = (float)(16 * low + high) * (d * 0.0625f) + shift;
+        return scale(r, x, h, j) * sum;
     }
     DEVICE float scale(const Raw &r, const u32 *x, int h, int j)
     {
@@ -157,7 +155,7 @@ DEVICE float file_value_iq1_s(const u8 *row, i64 at)
 // + (delta > 0): the shifted weight is (2 n - 9) / 8.  There is a scale for
 // each 16 weights.
 template <int J> struct Block_iq1_m : TileType<Block_iq1_m<J>, J, 256, 56> {
-    enum { GRID = 4096 * 4 };
+    enum { GRID = table_iq1_m };
     CONSTANT int TABLE_BYTES = TABLE_ROOM<GRID>;
     struct Raw {
         Strip<12 * J> index;

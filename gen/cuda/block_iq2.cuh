@@ -62,7 +62,7 @@ DEVICE float grid_value_iq2(u32 row, int k)
 
 // ---- iq2_xxs: of a block a word of indices, a word of signs with its scale s
 template <int J> struct Block_iq2_xxs : TileType<Block_iq2_xxs<J>, J, 256, 66> {
-    enum { GRID = 256 * 4 };
+    enum { GRID = table_iq2_xxs };
     CONSTANT int TABLE_BYTES = TABLE_ROOM<GRID>;
     struct Raw {
         Strip<16 * J> block;
@@ -150,13 +150,13 @@ DEVICE i32 scaled_halves(u32 byte, i32 first, i32 second)
 
 // S has for a type: SIGNS words and offset() of table words.  A Raw has
 // `block`, two words of a block, `scale` and `d`.
-template <class S, int J, int ROWS, int FILE_BYTES>
+template <class S, int J, int GRID, int FILE_BYTES>
 struct Iq2Type : TileType<S, J, 256, FILE_BYTES> {
-    CONSTANT int TABLE_BYTES = TABLE_ROOM<ROWS * 4>;
+    CONSTANT int TABLE_BYTES = TABLE_ROOM<GRID>;
     template <class Raw>
     DEVICE u32 row(const Raw &r, int i, int g, const u8 *table)
     {
-        return table_word<ROWS * 4>(table, S::offset(r, i, g));
+        return table_word<GRID>(table, S::offset(r, i, g));
     }
     template <class Raw>
     DEVICE float dot8(const Raw &r, int h, int j, const u32 (&a)[8], float d,
@@ -198,7 +198,7 @@ struct Iq2Type : TileType<S, J, 256, FILE_BYTES> {
 // The four indices, of nine bits, begin at bit 2 of the first word; the last
 // one's end is the top nibble of the second word, before bits 0 and 1 of the
 // first.
-template <int J> struct Block_iq2_xs : Iq2Type<Block_iq2_xs<J>, J, 512, 74> {
+template <int J> struct Block_iq2_xs : Iq2Type<Block_iq2_xs<J>, J, table_iq2_xs, 74> {
     struct Raw {
         Strip<16 * J> block;
         Strip<2 * J> scale;
@@ -212,7 +212,7 @@ template <int J> struct Block_iq2_xs : Iq2Type<Block_iq2_xs<J>, J, 512, 74> {
     }
     DEVICE void table(u8 *room, int thread, int threads)
     {
-        fill_table<512 * 4>(room, codebook_iq2xs, thread, threads);
+        fill_table<table_iq2_xs>(room, codebook_iq2xs, thread, threads);
     }
     DEVICE void take(Raw &r, int h, int j, const u8 *b, int n)
     {
@@ -254,7 +254,7 @@ DEVICE float file_value_iq2_xs(const u8 *row, i64 at)
 
 // Three indices of ten bits begin at bit 2 of the first word, the fourth is a
 // byte of `rest` and the first word's bits 0 and 1.
-template <int J> struct Block_iq2_s : Iq2Type<Block_iq2_s<J>, J, 1024, 82> {
+template <int J> struct Block_iq2_s : Iq2Type<Block_iq2_s<J>, J, table_iq2_s, 82> {
     struct Raw {
         Strip<16 * J> block;
         Strip<2 * J> rest;
@@ -270,7 +270,7 @@ template <int J> struct Block_iq2_s : Iq2Type<Block_iq2_s<J>, J, 1024, 82> {
     }
     DEVICE void table(u8 *room, int thread, int threads)
     {
-        fill_table<1024 * 4>(room, codebook_iq2s, thread, threads);
+        fill_table<table_iq2_s>(room, codebook_iq2s, thread, threads);
     }
     DEVICE u32 file_index(const u8 *b, int n)
     {

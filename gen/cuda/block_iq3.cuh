@@ -31,7 +31,7 @@ DEVICE void signed_halves(u32 codes, u32 top, float scale, u32 (&w)[2])
 
 // ---- iq3_xxs: of a block eight indices, and a word of signs with its scale
 template <int J> struct Block_iq3_xxs : TileType<Block_iq3_xxs<J>, J, 256, 98> {
-    enum { GRID = 256 * 4 };
+    enum { GRID = table_iq3_xxs };
     CONSTANT int TABLE_BYTES = TABLE_ROOM<GRID>;
     struct Raw {
         Strip<16 * J> index;
@@ -122,7 +122,7 @@ DEVICE float file_value_iq3_xxs(const u8 *row, i64 at)
 // of scale.  Magnitudes are odd: a byte n means 2 n + 1, and ~n then - (2 n +
 // 1).
 template <int J> struct Block_iq3_s : TileType<Block_iq3_s<J>, J, 256, 110> {
-    enum { GRID = 512 * 4 };
+    enum { GRID = table_iq3_s };
     CONSTANT int TABLE_BYTES = TABLE_ROOM<GRID>;
     struct Raw {
         Strip<16 * J> index;

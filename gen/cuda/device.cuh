@@ -160,10 +160,10 @@ template <int N> DEVICE void copy_wait()
 
 // ---- lookup tables in shared memory
 // A table of SIZE bytes, a power of two, starts at the first multiple of SIZE in a
-// room of TABLE_ROOM<SIZE> bytes that is 128-byte aligned: the address of a word
+// room of TABLE_ROOM<SIZE> bytes that is 16-byte aligned: the address of a word
 // is an OR, which is part of the instruction that masks its offset.  Where blocks
 // know the address (no clusters) it is a constant of the load.
-template <int SIZE> CONSTANT int TABLE_ROOM = 2 * SIZE - 128;
+template <int SIZE> CONSTANT int TABLE_ROOM = 2 * SIZE - 16;
 template <int SIZE> DEVICE u32 table_address(const u8 *room)
 {
     return (shared_address(room) + SIZE - 1) & -(u32)SIZE;

@@ -11,6 +11,9 @@ const char *emit_pack_file(BlockType t);
 /* Adds a unit and a CudaPacker for each type of the plan's weights in tiles;
  * c->unit has room for BT_COUNT. */
 void emit_packers(const Plan *p, CudaCode *c);
+/* Bytes of shared memory for the lookup table of a type, TABLE_BYTES of
+ * Block_TYPE, 16-byte aligned; 0 if it has none. */
+int64_t emit_table_bytes(BlockType t);
 /* Adds the generated header codebooks.cuh; c->header has room for one more. */
 void emit_tables(CudaCode *c);
 

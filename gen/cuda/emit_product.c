@@ -2,11 +2,7 @@
 
 #include <string.h>
 
-/* Types whose weights are looked up in a codebook. */
-static bool block_has_table(BlockType t)
-{
-    return strncmp(block_info[t].name, "iq", 2) == 0;
-}
+#include "gen/cuda/emit_pack.h"
 
 static bool is_product(const Products *p, Ref r)
 {
@@ -279,14 +275,14 @@ void products_include(Products *p)
 
 int64_t products_table(const Products *p)
 {
-    enum { MOST = 24 << 10 }; /* Block_*::TABLE_BYTES, in the .cuh files */
+    int64_t most = 0;
     for (int i = 0; i < p->n; i++)
-        for (int k = 0; k < p->part[i].n_products; k++) {
-            BlockType t = products_type(p, p->part[i].product[k]);
-            if (p->part[i].tiles && block_has_table(t))
-                return MOST;
+        for (int k = 0; k < p->part[i].n_products && p->part[i].tiles; k++) {
+            int64_t n =
+                emit_table_bytes(products_type(p, p->part[i].product[k]));
+            most = n > most ? n : most;
         }
-    return 0;
+    return most;
 }
 
 /* ---- what becomes of sums */

@@ -1,12 +1,11 @@
 /* emit_row_op.c - phases of row kernels: calls of row.cuh, rope.cuh and place.cuh
  * with the elements that they read and make. */
 #include <math.h>
-#include <string.h>
 
 #include "gen/cuda/emit_pack.h"
 #include "gen/cuda/emit_row.h"
 
-enum { ROPE_MOST = 8192, TABLE_ROOM = 24 << 10 };
+enum { ROPE_MOST = 8192 };
 
 typedef long long wide; /* for formats */
 
@@ -301,12 +300,14 @@ static bool reads_tiles(const RowPart *p, Ref n)
 
 int64_t emit_row_room(const RowPart *p)
 {
+    int64_t most = 0;
     for (Ref i = 0; i < p->e->g->n_nodes; i++)
-        if (row_has(p, i) && reads_tiles(p, i) &&
-            strncmp(block_info[type_of(p, node_of(p, i)->arg[0])->dtype].name,
-                    "iq", 2) == 0)
-            return TABLE_ROOM;
-    return 0;
+        if (row_has(p, i) && reads_tiles(p, i)) {
+            Ref rows = node_of(p, i)->arg[0];
+            int64_t n = emit_table_bytes(type_of(p, rows)->dtype);
+            most = n > most ? n : most;
+        }
+    return most;
 }
 
 static void put_tiles(RowPart *p, int phase)

@@ -214,14 +214,17 @@ DEVICE void copy16_async(void *dst, const void *src, int n = 16)
 DEVICE void copy_commit() { emu_host->copy_commit(); }
 template <int N> DEVICE void copy_wait() { emu_host->copy_wait(N); }
 
-// ---- lookup tables: they start where their room does
-template <int SIZE> CONSTANT int TABLE_ROOM = 2 * SIZE - 128;
-template <int SIZE> DEVICE u32 *table_start(u8 *room) { return (u32 *)room; }
+// ---- lookup tables: at the end of their room, which must be large enough
+template <int SIZE> CONSTANT int TABLE_ROOM = 2 * SIZE - 16;
+template <int SIZE> DEVICE u32 *table_start(u8 *room)
+{
+    return (u32 *)(room + (TABLE_ROOM<SIZE> - SIZE));
+}
 template <int SIZE> DEVICE u32 table_word(const u8 *room, u32 offset)
 {
     if (offset > SIZE - 4 || offset % 4)
         emu_host->fault("a word outside its table", room + offset);
-    return *(const u32 *)(room + offset);
+    return *(const u32 *)(room + (TABLE_ROOM<SIZE> - SIZE) + offset);
 }
 
 // ---- integers
