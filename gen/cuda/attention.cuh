@@ -1,19 +1,20 @@
-// attention.cuh - what the attention kernels share: which keys a block takes, and
-// the sums of several blocks put together.
+// attention.cuh - what the attention kernels share: which keys a block takes,
+// and the sums of several blocks put together.
 //
 // o = sum_j e^(s_j) v_j / sum_j e^(s_j) over the keys j that a token sees, with
-// scores s_j = scale * q.k_j.  Here all exponents are of base 2: the scale has the
-// factor log2 e.  A block leaves for each of its rows (query heads of a token) the
-// largest score m, the sum of 2^(s-m), and o' = sum of 2^(s-m) v.  Several are put
-// together by 2^(m - largest m), always in the same order: first FAN at a time by
-// the last of them to finish, then those sums by the last of these.
+// scores s_j = scale * q.k_j.  Here all exponents are of base 2: the scale has
+// the factor log2 e.  A block leaves for each of its rows (query heads of a
+// token) the largest score m, the sum of 2^(s-m), and o' = sum of 2^(s-m) v.
+// Several are put together by 2^(m - largest m), always in the same order:
+// first FAN at a time by the last of them to finish, then those sums by the
+// last of these.
 //
 // P, the kernel's description, is written by emit_attention.c:
 //   Args                     Call<..>
 //   D, GROUPS, PER_GROUP     values of a head, key heads, query heads of each
 //   Keys, Values             KvRows of the states
 //   keys(call), values(call) the states
-//   query(call, t, i)        value i of token t's queries, times scale and log2 e
+//   query(call, t, i)        value i of token t's queries, times scale, log2 e
 //   finish(call, t, i, o)    what becomes of value i of token t
 #pragma once
 #include "kv.cuh"
@@ -129,7 +130,7 @@ template <class L> struct Sums {
                 s.o[u].w += h * x.w;
             }
     }
-    // True in the last of n blocks to come here: then all that they left is seen.
+    // True in the last of n blocks to come here, which sees all that they left.
     DEVICE bool is_last(Room *room, u32 *counter, int n)
     {
         sync_threads(0, THREADS);

@@ -2,13 +2,13 @@
 // units; heads of 64, 128 or 256 values.
 //
 // A block has up to 16 query heads of a group (the rows of the products) and a
-// part of the keys. Tiles of keys and of values arrive in turn, as they stand in
-// the states, in a ring of shared memory:
+// part of the keys. Tiles of keys and of values arrive in turn, as they stand
+// in the states, in a ring of shared memory:
 //     scores   8 or 16 keys a warp, all values of a head.  The queries are
 //              two halves each, high and low, so they are exact to 22 bits
 //     weights  2^(score - largest so far), in f16, through shared memory
-//     sums     32 values of the head a warp; with narrower heads the warps share
-//              the keys
+//     sums     32 values of the head a warp; with narrower heads the warps
+//              share the keys
 // The order of values in a product is that of the quads (kv.cuh).
 #pragma once
 #include "attention.cuh"
@@ -17,8 +17,8 @@ namespace attention {
 
 CONSTANT int ROWS = 16, WARPS = THREADS / 32;
 
-// o' in the order of the matrix units: unit 32 n + lane is the lane's part of the
-// n-th product of 16 rows and 8 values.
+// o' in the order of the matrix units: unit 32 n + lane is the lane's part of
+// the n-th product of 16 rows and 8 values.
 template <int D> struct DecodeLayout {
     CONSTANT int ROWS = attention::ROWS, UNITS = D * 4 / THREADS;
     DEVICE int row(int u, int half) { return u % 32 / 4 + 8 * half; }
@@ -41,7 +41,8 @@ template <class P> struct Decode {
         uint4 weight[TILE / 16][32];
         float tops[WARPS][ROWS];
         typename S::Room sums;
-        __align__(16) u8 ring[STAGES * TILE * STRIDE]; // o' of all warps at last
+        // At last o' of all warps.
+        __align__(16) u8 ring[STAGES * TILE * STRIDE];
     };
     // A thread's rows are g and g + 8 of lane 4 g + c.
     struct State {
@@ -75,11 +76,13 @@ template <class P> struct Decode {
                 int quad = c + 4 * (n & 1), k = i & 2;
                 high[i] = query2(call, s, g + 8 * (i & 1),
                                  K::Type::quad_dim(n / 2, quad, k),
-                                 K::Type::quad_dim(n / 2, quad, k + 1), &low[i]);
+                                 K::Type::quad_dim(n / 2, quad, k + 1),
+                                 &low[i]);
             }
             room->query[n][0][lane()] =
                 make_uint4(high[0], high[1], high[2], high[3]);
-            room->query[n][1][lane()] = make_uint4(low[0], low[1], low[2], low[3]);
+            room->query[n][1][lane()] =
+                make_uint4(low[0], low[1], low[2], low[3]);
         }
     }
 
@@ -133,7 +136,8 @@ template <class P> struct Decode {
             uint4 h = room->query[n][0][lane()], l = room->query[n][1][lane()];
             u32 high[4] = {h.x, h.y, h.z, h.w}, low[4] = {l.x, l.y, l.z, l.w};
             UNROLL for (int t = 0; t < NT; t++) {
-                uint2 k = K::Type::quad(row[t], n / 2, lane() % 4 + 4 * (n & 1));
+                int quad = lane() % 4 + 4 * (n & 1);
+                uint2 k = K::Type::quad(row[t], n / 2, quad);
                 u32 b[2] = {k.x, k.y};
                 mma_f16(s[t], high, b);
                 mma_f16(s[t], low, b);
@@ -186,7 +190,8 @@ template <class P> struct Decode {
             w->sum[0] += p[0] + p[1];
             w->sum[1] += p[2] + p[3];
             uint2 *to = (uint2 *)&room->weight[tile / 2][lane()] + tile % 2;
-            *to = make_uint2(float2_half2(p[0], p[1]), float2_half2(p[2], p[3]));
+            *to = make_uint2(float2_half2(p[0], p[1]),
+                             float2_half2(p[2], p[3]));
         }
     }
     DEVICE void take_keys(Room *room, State *w, const u8 *tile, const u8 *first,
@@ -251,7 +256,7 @@ template <class P> struct Decode {
         }
     }
 
-    // ---- the end of a part: the sums of the block's warps, in the room and in s
+    // ---- the end of a part: the sums of all warps, in the room and in s
     DEVICE void gather_sums(Room *room, const State &w)
     {
         float a = w.sum[0], b = w.sum[1];
@@ -299,12 +304,13 @@ template <class P> struct Decode {
         sync_threads(0, THREADS);
     }
 
-    DEVICE void put(const typename P::Args &call, const Share &s, int row, int dim,
-                    float o)
+    DEVICE void put(const typename P::Args &call, const Share &s, int row,
+                    int dim, float o)
     {
         int head = s.chunk * ROWS + row;
         if (head < P::PER_GROUP)
-            P::finish(call, s.token, (s.group * P::PER_GROUP + head) * D + dim, o);
+            P::finish(call, s.token,
+                      (s.group * P::PER_GROUP + head) * D + dim, o);
     }
     DEVICE void finish(const typename P::Args &call, const Share &s,
                        const Room *room, const S &sums)

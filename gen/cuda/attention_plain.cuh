@@ -39,7 +39,7 @@ template <class P> struct Plain {
             int key = i / D, at = i % D;
             float x = 0;
             if (first + key < s.last)
-                x = R::Type::element(rows + (i64)(first + key) * R::ROW_BYTES, at);
+                x = R::Type::element(rows + (first + key) * R::ROW_BYTES, at);
             room->tile[key * (D + 1) + at] = x;
         }
     }
@@ -94,7 +94,8 @@ template <class P> struct Plain {
             }
         }
     }
-    DEVICE void put(const typename P::Args &call, const Share &s, int at, float o)
+    DEVICE void put(const typename P::Args &call, const Share &s, int at,
+                    float o)
     {
         int head = s.chunk * HEADS + warp();
         if (head < P::PER_GROUP && at < D)

@@ -1,11 +1,11 @@
-// attention_prefill.cuh - attention of many tokens with matrix units; heads of 64,
-// 128 or 256 values.
+// attention_prefill.cuh - attention of many tokens with matrix units; heads of
+// 64, 128 or 256 values.
 //
-// A block has ROWS rows, 16 a warp: the query heads of a group of several tokens,
-// token by token, so that all of them share every key.  Tiles of 64 keys, then of
-// 64 values, are made f16 in shared memory; the next one is on its way while the
-// last is used.  Weights go from one product to the next in registers: D of the
-// first has the lanes of A in the second.
+// A block has ROWS rows, 16 a warp: the query heads of a group of several
+// tokens, token by token, so that all of them share every key.  Tiles of 64
+// keys, then of 64 values, are made f16 in shared memory; the next one is on
+// its way while the last is used.  Weights go from one product to the next in
+// registers: D of the first has the lanes of A in the second.
 //
 // A key that a token does not see may hold anything: its score is dropped, and
 // where values are no numbers (times a weight of 0, still none) the product is
@@ -31,7 +31,7 @@ template <class P> struct Prefill {
     };
     struct Block {
         const u8 *keys, *values; // row 0 of the group
-        int group, row, rows;    // the first row of the block, those of the step
+        int group, row, rows;    // its first row; those of the step
         int past, least, n;      // the last key that all rows see; keys
     };
     // A thread's rows are g and g + 8 of its warp, lane = 4 g + c.
@@ -42,7 +42,10 @@ template <class P> struct Prefill {
         float o[D / 8][4];
     };
 
-    DEVICE int place(int row, int chunk) { return kv_tile::place<D>(row, chunk); }
+    DEVICE int place(int row, int chunk)
+    {
+        return kv_tile::place<D>(row, chunk);
+    }
 
     // ---- the block
     DEVICE int last_key(const Block &b, int row)
@@ -144,7 +147,7 @@ template <class P> struct Prefill {
         if (warp_ballot(factor[0] != 1 || factor[1] != 1))
             shrink(w, factor[0], factor[1]);
     }
-    // p[k]: weights of keys 16 k .. 16 k + 15, the left side of the next product.
+    // p[k]: weights of keys 16 k .., the left side of the next product.
     DEVICE void weigh(State *w, const float (&s)[N][4], u32 (&p)[N / 2][4])
     {
         float top[2];
@@ -235,12 +238,14 @@ template <class P> struct Prefill {
     DEVICE void start_keys(Room *room, const Block &b, int first)
     {
         if (first < b.n)
-            KTile::start(room->keys, b.keys + first * K::ROW_BYTES, b.n - first);
+            KTile::start(room->keys, b.keys + first * K::ROW_BYTES,
+                         b.n - first);
     }
     DEVICE void finish_keys(Room *room, const Block &b, int first)
     {
         if (first < b.n)
-            KTile::finish(room->keys, b.keys + first * K::ROW_BYTES, b.n - first);
+            KTile::finish(room->keys, b.keys + first * K::ROW_BYTES,
+                          b.n - first);
         sync_threads(0, THREADS);
     }
     // The warp's rows may see none of the last keys.
@@ -264,7 +269,8 @@ template <class P> struct Prefill {
         }
     }
 
-    DEVICE void finish_row(const Args &call, const State *w, const Block &b, int i)
+    DEVICE void finish_row(const Args &call, const State *w, const Block &b,
+                           int i)
     {
         int row = b.row + warp() * 16 + lane() / 4 + 8 * i;
         float sum = w->sum[i];

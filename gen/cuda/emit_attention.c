@@ -1,5 +1,5 @@
-/* emit_attention.c - attention kernels: what attention*.cuh asks of P, and which
- * kernel takes which steps. */
+/* emit_attention.c - attention kernels: what attention*.cuh asks of P, and
+ * which kernel takes which steps. */
 #include <ctype.h>
 
 #include "gen/cuda/emit.h"
@@ -88,7 +88,8 @@ static void put_rows(const Attention *a, const char *name, const KvRows *kv)
 static void put_state(const Attention *a, const char *name, int arg)
 {
     Emit *e = a->e;
-    emit_text(e, "    DEVICE const u8 *%s(const Args &call) { return call.arg[%d]; }\n",
+    emit_text(e, "    DEVICE const u8 *%s(const Args &call)\n"
+                 "    {\n        return call.arg[%d];\n    }\n",
               name, emit_arg(e, emit_root(e, a->node->arg[arg])));
 }
 
@@ -102,8 +103,8 @@ static void put_finish(const Attention *a)
     for (Ref i = 0; i < e->g->n_nodes; i++)
         member[i] = op_info(emit_node(e, i)->op)->kind == KIND_EW;
     given[a->ref] = "o";
-    emit_text(e, "    DEVICE void finish(const Args &call, i64 t, int i, float o)\n"
-                 "    {\n");
+    emit_text(e, "    DEVICE void finish(const Args &call, i64 t, int i, "
+                 "float o)\n    {\n");
     emit_elements(e, &(Element){member, given, "t", "i"});
     emit_text(e, "    }\n");
 }
@@ -115,7 +116,8 @@ static void put_description(const Attention *a)
     const double log2_e = 1.44269504088896340736;
     emit_text(e, "struct %s_is {\n    typedef Call<%d> Args;\n", e->name,
               e->n_args);
-    emit_text(e, "    CONSTANT int D = %lld, GROUPS = %lld, PER_GROUP = %lld;\n",
+    emit_text(e, "    CONSTANT int D = %lld, GROUPS = %lld, "
+                 "PER_GROUP = %lld;\n",
               (long long)a->d, (long long)a->groups, (long long)a->per_group);
     put_rows(a, "Keys", &a->keys);
     put_rows(a, "Values", &a->values);
@@ -157,7 +159,8 @@ static void shared_kernel(const Attention *a, const char *suffix,
 static void check_room(const Attention *a, const char *type, int64_t bytes)
 {
     emit_text(a->e, "static_assert(sizeof(attention::%s<%s_is>::Room) <= %lld, "
-                    "\"shared memory\");\n", type, a->e->name, (long long)bytes);
+                    "\"shared memory\");\n",
+              type, a->e->name, (long long)bytes);
 }
 
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -195,8 +198,9 @@ static void plain_many(const Attention *a, int64_t from)
                     .x = blocks(plain_units(a)), .y = {1, SYM_T, 1},
                     .shared = plain_room(a)};
     emit_kernel(e, "_many", THREADS, 2, l);
-    emit_text(e, "{\n    SHARED_BUFFER(shared);\n    attention::plain<%s_is, 1>("
-                 "call, shared, (float *)call.scratch, call.counters);\n}\n",
+    emit_text(e, "{\n    SHARED_BUFFER(shared);\n    "
+                 "attention::plain<%s_is, 1>(call, shared, "
+                 "(float *)call.scratch, call.counters);\n}\n",
               e->name);
 }
 
@@ -223,8 +227,8 @@ static int64_t raw_stride(const Attention *a, const KvRows *kv)
     int64_t all = block_bytes(kv->type, kv->row) |
                   block_bytes(kv->type, kv->first) |
                   block_bytes(kv->type, kv->step) | 16;
-    int64_t chunks = (block_bytes(kv->type, a->d) + 16 - (all & -all) + 15) / 16;
-    return (chunks | 1) * 16;
+    int64_t bytes = block_bytes(kv->type, a->d) + 16 - (all & -all);
+    return ((bytes + 15) / 16 | 1) * 16;
 }
 
 /* attention_decode.cuh */

@@ -1,6 +1,7 @@
 // kv.cuh - rows of keys and values as the states hold them: f32, f16, bf16 or
-// the block types q8_0 (34 bytes: f16 scale, 32 signed codes) and q4_0 (18 bytes:
-// f16 scale, 16 bytes: low halves are values 0..15, high halves 16..31, code - 8).
+// the block types q8_0 (34 bytes: f16 scale, 32 signed codes) and q4_0 (18
+// bytes: f16 scale, 16 bytes: low halves are values 0..15, high halves 16..31,
+// code - 8).
 //
 // A type says
 //   ELEMS, BYTES        of a block
@@ -8,14 +9,14 @@
 //   quad(row, b, i)     four values of the 32 values b of a row, i in 0..7, in
 //                       f16: quad_dim(b, i, k) is the place of value k.  All
 //                       eight quads are all 32 values, in whatever order spares
-//                       shifting: blocks lie at odd multiples of 2 bytes.  The
-//                       row's address is a multiple of 4, of 8 for f16 and bf16,
-//                       of 16 for f32.
+//                       shifting: blocks lie at odd multiples of 2 bytes.
+//                       The row's address is a multiple of 4, of 8 for f16 and
+//                       bf16, of 16 for f32.
 #pragma once
 #include "common.cuh"
 
-// Two unsigned bytes of x (byte 0, 1 or 2, 3) as halves 1024 + byte: 0x64 is the
-// high byte of 1024.
+// Two unsigned bytes of x (byte 0, 1 or 2, 3) as halves 1024 + byte: 0x64 is
+// the high byte of 1024.
 DEVICE u32 bytes_halves_lo(u32 x) { return permute(x, 0x64646464, 0x4140); }
 DEVICE u32 bytes_halves_hi(u32 x) { return permute(x, 0x64646464, 0x4342); }
 // The low or high half of x, twice.
@@ -32,7 +33,10 @@ DEVICE uint2 scaled_bytes(u32 x, u32 bias, u32 scale)
 
 struct KvF32 {
     CONSTANT int ELEMS = 1, BYTES = 4;
-    DEVICE float element(const u8 *row, i64 i) { return ((const float *)row)[i]; }
+    DEVICE float element(const u8 *row, i64 i)
+    {
+        return ((const float *)row)[i];
+    }
     DEVICE int quad_dim(int b, int i, int k) { return 32 * b + 4 * i + k; }
     DEVICE uint2 quad(const u8 *row, int b, int i)
     {
@@ -76,9 +80,9 @@ struct KvBf16 {
 
 // A pair of blocks is a whole number of words (17 of q8_0, 9 of q4_0):
 //     [scale, codes 0 1] [2..5] .. [last two, scale] [0..3] [4..7] ..
-// The first word of a block holds its scale, low in the first block, high in the
-// second; N words of codes follow, but for the first block, where the last word
-// has its second half in the first word.
+// The first word of a block holds its scale, low in the first block, high in
+// the second; N words of codes follow, but for the first block, where the last
+// word has its second half in the first word.
 struct KvWord {
     u32 codes;
     u32 scale; // twice
@@ -88,7 +92,8 @@ template <int N> DEVICE KvWord block_word(const u8 *row, int b, int i)
     const u32 *w = (const u32 *)row + b / 2 * (2 * N + 1) + (b & 1) * N;
     u32 head = w[0], x = w[1 + i];
     u32 second = i == N - 1 && b % 2 == 0 ? 0x7610 : 0x3210;
-    return {permute(x, head, second), permute(head, 0, b & 1 ? 0x3232 : 0x1010)};
+    u32 scale = b & 1 ? 0x3232 : 0x1010;
+    return {permute(x, head, second), permute(head, 0, scale)};
 }
 // Place of byte k of word i among the block's 4 N bytes.
 template <int N> DEVICE int block_byte(int b, int i, int k)
@@ -161,9 +166,9 @@ template <class E, int ROW, int FIRST, int STEP> struct KvRows {
 };
 
 // Rows of D values in shared memory with the bytes that they have in the state.
-// They are copied 16 bytes at a time, so a row begins where its address says: at
-// the multiple of 16 before it.  An odd number of chunks from row to row keeps
-// the lanes that read the same place of eight rows apart.
+// They are copied 16 bytes at a time, so a row begins where its address says:
+// at the multiple of 16 before it.  An odd number of chunks from row to row
+// keeps the lanes that read the same place of eight rows apart.
 template <class R, int D> struct KvRaw {
     CONSTANT int BYTES = D / R::Type::ELEMS * R::Type::BYTES;
     CONSTANT int CHUNKS = (BYTES + (16 - R::ALIGN) + 15) / 16;
@@ -186,13 +191,13 @@ template <class R, int D> struct KvRaw {
         copy16_async(to + 16 * chunk, row - before + (there ? 16 * chunk : 0),
                      there ? least(left, 16) : 0);
     }
-    // Rows 0..n-1 from `first` on, n > 0, zeros in rows n..ROWS-1; not committed.
-    // The chunks of a row are a power of two and perhaps one more.
+    // Rows 0..n-1 from `first` on, n > 0, zeros in rows n..ROWS-1; not
+    // committed. The chunks of a row are a power of two and perhaps one more.
     template <int ROWS, int THREADS>
     DEVICE void copy(u8 *tile, const u8 *first, int n)
     {
         CONSTANT int WIDTH = CHUNKS & -2, STEP = THREADS / WIDTH;
-        static_assert((WIDTH & (WIDTH - 1)) == 0 && STEP > 0, "chunks of a row");
+        static_assert((WIDTH & (WIDTH - 1)) == 0 && STEP > 0, "row of chunks");
         _Pragma("unroll 2") for (int key = thread() / WIDTH; key < ROWS;
                                  key += STEP)
             copy_chunk(tile + key * STRIDE,

@@ -1,7 +1,7 @@
 // kv_tile.cuh - KEYS rows of D values of a state as f16 in shared memory, for
-// load_matrices: rows of D halves whose chunks of 8 are moved about so that eight
-// rows' chunks of one number, and eight chunks of one row, have banks of their
-// own.
+// load_matrices: rows of D halves whose chunks of 8 are moved about so that
+// eight rows' chunks of one number, and eight chunks of one row, have banks of
+// their own.
 //
 // start() asks for the bytes, finish() makes them halves; in between others may
 // compute. All threads call both; finish() ends without a barrier. Block types

@@ -1,8 +1,8 @@
 /* kernel_cases_attention.c - checks of kernels of class attention.
  *
- * Few tokens, many, and those between; tiles of keys begun, filled and one over;
- * keys enough for sums of several blocks in one and in two rounds.  With matrix
- * units weights are f16. */
+ * Few tokens, many, and those between; tiles of keys begun, filled and one
+ * over; keys enough for sums of several blocks in one and in two rounds.  With
+ * matrix units weights are f16. */
 #include "runtime/cli/kernel_cases.h"
 
 #define KV_TYPES "f32 f16 bf16 q8_0 q4_0"
@@ -35,7 +35,8 @@ const KernelCase kernel_cases_attention[] = {
     /* queries that are part of a row; two results */
     {"views", 4e-7, STEPS,
      .text =
-        "(%u: f32[T,4,256], %z: f32[T,512], @k: f16[C,256], @v: q8_0[C,256]) {\n"
+        "(%u: f32[T,4,256], %z: f32[T,512], @k: f16[C,256], "
+        "@v: q8_0[C,256]) {\n"
         "  %q = slice %u {begin=128} : f32[T,4,128]\n"
         "  %i = reshape @k : f16[C,2,128]\n"
         "  %j = reshape @v : q8_0[C,2,128]\n"
@@ -82,7 +83,8 @@ const KernelCase kernel_cases_attention[] = {
     {"plain_d1", 1e-10, STEPS, ATTENTION(1, 1, 1, "f32", "f32", 1.5)},
     {"plain_d33", 1e-10, STEPS, ATTENTION(7, 1, 33, "f16", "bf16", 0.17)},
     {"plain_d160", 1e-10, STEPS, ATTENTION(5, 5, 160, "bf16", "f32", 0.08)},
-    {"plain_wide_group", 1e-10, STEPS, ATTENTION(20, 1, 48, "f32", "f16", 0.14)},
+    {"plain_wide_group", 1e-10, STEPS,
+     ATTENTION(20, 1, 48, "f32", "f16", 0.14)},
     {"plain_long", 1e-10, {{1, 1, 4500}, {3, 1, 9000}},
      ATTENTION(2, 1, 20, "f32", "f32", 0.2)},
     {"plain_many", 1e-10, {{150, 1, 0}, {260, 1, 10}},

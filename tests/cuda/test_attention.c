@@ -1,5 +1,5 @@
 /* test_attention.c - attention in the emulation against the interpreter; a key
- * or value that is no number is seen by the tokens behind it, and by no other. */
+ * or value that is no number is seen by the tokens behind it, by no other. */
 #include "rig.h"
 
 #include "gen/cuda/cuda.h"
