@@ -270,6 +270,40 @@ const KernelCase kernel_cases_row[] = {
         "  %y = topk %x : i32[T,10]\n"
         "  ret %y\n"
         "}\n", .fill = FILL_SPREAD},
+    /* a whole block for a row: heads and rows mixed, more than fits into shared
+     * memory, the largest of many */
+    {"mixed", 1e-11, STEPS,
+     .text =
+        "(%x: f32[T,6,700], $w: f32[700]) {\n"
+        "  %n = rmsnorm %x, $w {eps=1e-6} : f32[T,6,700]\n"
+        "  %r = reshape %n : f32[T,4200]\n"
+        "  %s = softmax %r : f32[T,4200]\n"
+        "  %q = reshape %s : f32[T,6,700]\n"
+        "  %m = sum %q : f32[T,6,1]\n"
+        "  %d = div %q, %m : f32[T,6,700]\n"
+        "  %p = slice %d {begin=30} : f32[T,6,64]\n"
+        "  %k = topk %p : i32[T,6,5]\n"
+        "  %t = take %p, %k : f32[T,6,5]\n"
+        "  ret %d, %k, %t\n"
+        "}\n"},
+    {"scratch", 1e-11, MANY,
+     .text =
+        "(%x: f32[T,9000]) {\n"
+        "  %a = square %x : f32[T,9000]\n"
+        "  %s = softmax %a : f32[T,9000]\n"
+        "  %m = rmsnorm %s {eps=1e-6} : f32[T,9000]\n"
+        "  %p = slice %m {begin=4500} : f32[T,4500]\n"
+        "  %q = slice %a {begin=0} : f32[T,4500]\n"
+        "  %c = concat %p, %q : f32[T,9000]\n"
+        "  ret %c, %s\n"
+        "}\n"},
+    {"topk_large", 0, STEPS,
+     .text =
+        "(%x: f32[T,20000]) {\n"
+        "  %i = topk %x : i32[T,40]\n"
+        "  %v = take %x, %i : f32[T,40]\n"
+        "  ret %i, %v\n"
+        "}\n", .fill = FILL_SPREAD},
     /* of a large model */
     {"large_heads", 1e-11, STEPS,
      .text =
