@@ -15,6 +15,7 @@ typedef struct {
     CacheKey *key; /* by unit */
     bool *hit;
     Err **error;
+    int *order; /* units: those that take longest first */
 } Work;
 
 static void *array(int n, size_t size)
@@ -98,10 +99,26 @@ static void compile_units(void *ctx, int64_t begin, int64_t end, int thread)
 {
     Work *w = ctx;
     (void)thread;
-    for (int64_t i = begin; i < end; i++)
-        if (!w->hit[i])
-            w->error[i] = nvrtc_compile(w->nvrtc, w->code, (int)i,
-                                        &w->out->target, &w->out->unit[i]);
+    for (int64_t i = begin; i < end; i++) {
+        int u = w->order[i];
+        if (!w->hit[u])
+            w->error[u] = nvrtc_compile(w->nvrtc, w->code, u, &w->out->target,
+                                        &w->out->unit[u]);
+    }
+}
+
+/* A unit's text is a fair guess of the time it takes: long ones first, so that
+ * no thread is left with one at the end. */
+static void order_units(Work *w)
+{
+    const CudaSource *unit = w->code->unit;
+    for (int i = 0; i < w->code->n_units; i++) {
+        size_t n = strlen(unit[i].source);
+        int at = i;
+        for (; at && strlen(unit[w->order[at - 1]].source) < n; at--)
+            w->order[at] = w->order[at - 1];
+        w->order[at] = i;
+    }
 }
 
 /* The first error; the others are dropped. */
@@ -132,6 +149,7 @@ static Err *make_missing(Work *w, ModuleCache *cache, Pool *pool)
 {
     if (w->out->cached == w->code->n_units)
         return NULL;
+    order_units(w);
     pool_run(pool, compile_units, w, w->code->n_units);
     TRY(first_error(w));
     for (int i = 0; i < w->code->n_units; i++)
@@ -147,6 +165,7 @@ static Err *get_units(Work *w, ModuleCache *cache, Pool *pool, Err *no_nvrtc)
     w->key = array(n, sizeof *w->key);
     w->hit = array(n, sizeof *w->hit);
     w->error = array(n, sizeof *w->error);
+    w->order = array(n, sizeof *w->order);
     look_up(w, cache);
     Err *e = NULL;
     if (w->nvrtc)
@@ -159,6 +178,7 @@ static Err *get_units(Work *w, ModuleCache *cache, Pool *pool, Err *no_nvrtc)
     free(w->key);
     free(w->hit);
     free(w->error);
+    free(w->order);
     return e;
 }
 
