@@ -31,11 +31,11 @@ template <int J> DEVICE int field_words(int h, int j)
 
 // Pair n, (0, 1) or (2, 3), of half s % 2 of a row as f16: its nibbles / PER -
 // 1, exactly.  0x64 above a nibble makes it 1024 + nibble, or + 16 nibble.
-TABLE u32 nibble_masks[2] = {0x000f000f, 0x00f000f0};
+HELD nibble_masks[2] = {0x000f000f, 0x00f000f0};
 template <int PER> DEVICE u32 nibble_halves(u32 row, int s, int n)
 {
     u32 x = n ? row >> 8 : row;
-    x = (x & load_weight4(nibble_masks + s % 2)) | 0x64006400;
+    x = (x & load_held(nibble_masks + s % 2)) | 0x64006400;
     float unit = s % 2 ? 1.0f / (16 * PER) : 1.0f / PER;
     return half2_fma(x, half_twice(unit), half_twice(-1024 * unit - 1));
 }

@@ -29,7 +29,7 @@ DEVICE u32 placed_signs(u32 file, int g, int most)
 template <int FROM, int N, class Rows>
 DEVICE i32 dot_groups(Rows row, u32 signs, const u32 (&a)[8])
 {
-    u32 bytes = load_weight4(iq2_bytes);
+    u32 bytes = load_held(iq2_bytes);
     i32 sum = 0;
     UNROLL for (int g = FROM; g < FROM + N; g++) {
         u32 pick = group_selectors(row(g), signs, g);
@@ -42,8 +42,8 @@ DEVICE void group_halves(u32 pick, int s, float scale, u32 (&w)[2])
 {
     u32 factor = half_twice(scale);
     pick >>= 16 * (s % 2);
-    u32 low = permute(load_weight4(iq2_half_low), iq2_half_low_1, pick);
-    u32 high = permute(load_weight4(iq2_half_high), iq2_half_high_1, pick);
+    u32 low = permute(load_held(iq2_half_low), iq2_half_low_1, pick);
+    u32 high = permute(load_held(iq2_half_high), iq2_half_high_1, pick);
     w[0] = half2_mul(permute(low, high, 0x6240), factor);
     w[1] = half2_mul(permute(low, high, 0x7351), factor);
 }

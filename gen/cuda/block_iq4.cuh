@@ -29,11 +29,11 @@ DEVICE u32 file_nibble(const u8 *q, int k, int half)
 struct ValuesNl4 {
     DEVICE u32 first(u32 pick)
     {
-        return permute(load_weight4(codebook_nl4), codebook_nl4_1, pick);
+        return permute(load_held(codebook_nl4), codebook_nl4_1, pick);
     }
     DEVICE u32 last(u32 pick)
     {
-        return permute(load_weight4(codebook_nl4 + 2), codebook_nl4_3, pick);
+        return permute(load_held(codebook_nl4 + 2), codebook_nl4_3, pick);
     }
     DEVICE float value(u32 n)
     {
@@ -43,11 +43,11 @@ struct ValuesNl4 {
 struct ValuesE2m1 {
     DEVICE u32 first(u32 pick)
     {
-        return permute(load_weight4(codebook_e2m1), codebook_e2m1_1, pick);
+        return permute(load_held(codebook_e2m1), codebook_e2m1_1, pick);
     }
     DEVICE u32 last(u32 pick)
     {
-        return permute(load_weight4(codebook_e2m1 + 2), codebook_e2m1_3, pick);
+        return permute(load_held(codebook_e2m1 + 2), codebook_e2m1_3, pick);
     }
     DEVICE float value(u32 n)
     {
@@ -56,13 +56,13 @@ struct ValuesE2m1 {
 };
 
 // Values of weights 4s .. 4s + 3 of block i, as bytes.
-TABLE u32 nibble_tops[1] = {0x44444444};
+HELD nibble_tops[1] = {0x44444444};
 template <class V, int J>
 DEVICE u32 nibble_values(const Nibbles<J> &n, int i, int s)
 {
     u32 x = n.plane.w[4 * i + s / 2];
     u32 pick = x & 0x77777777;
-    u32 which = (x >> 1 & load_weight4(nibble_tops)) | 0x32103210;
+    u32 which = (x >> 1 & load_held(nibble_tops)) | 0x32103210;
     if (s % 2) {
         pick >>= 16;
         which >>= 16;

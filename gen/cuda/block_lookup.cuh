@@ -27,8 +27,8 @@ DEVICE u32 turned_bytes(const u8 *b)
 
 // 2 s + 1 of a scale s in bits 1 .. 3.  The mask comes from memory, once,
 // because an instruction that combines three words makes only one itself.
-TABLE u32 scale_mask[1] = {14};
-DEVICE u32 odd_scale(u32 x) { return (x & load_weight4(scale_mask)) | 1; }
+HELD scale_mask[1] = {14};
+DEVICE u32 odd_scale(u32 x) { return (x & load_held(scale_mask)) | 1; }
 
 // Of each superblock of a row a scale d and eight codes of six bits, of its
 // blocks: two words, in each the codes of four and, on top, a byte of d.

@@ -14,6 +14,10 @@
 // Tables of constants in the unit, read by all threads of a warp alike or copied
 // to shared memory.
 #define TABLE static __device__ const
+// Words that the compiler must not know: load_held() reads them into a register
+// (from L1, once a loop at best), where a constant is made anew for each
+// instruction that cannot hold it itself.
+#define HELD static __device__ u32
 // The one buffer of shared memory of a block, 128-byte aligned.
 #define SHARED_BUFFER(name) extern __shared__ __align__(128) u8 name[]
 // A kernel: n pointers of arguments, threads of a block, blocks that a
@@ -109,6 +113,7 @@ template <int OFFSET = 0> DEVICE u16 load_weight2(const void *p)
         : "=h"(r) : "l"(p), "n"(OFFSET));
     return r;
 }
+DEVICE u32 load_held(const u32 *p) { return __ldg(p); }
 // Asks for a line of weights to come to the second-level cache.
 DEVICE void prefetch_weight(const void *p)
 {

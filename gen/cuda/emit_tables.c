@@ -72,9 +72,8 @@ static uint32_t odd_bytes(const int8_t *row)
     return bytes(row) >> 1 & 0x7f7f7f7f;
 }
 
-/* What permute() picks bytes from: words as constants and in memory, because a
- * constant that is loaded stays in a register, and another is made anew for
- * each instruction. */
+/* What permute() picks bytes from: words as constants and in memory (HELD in
+ * device.cuh). */
 static void put_bytes(Buf *b, const char *name, const uint8_t *v, int n)
 {
     Buf words = {0};
@@ -83,7 +82,7 @@ static void put_bytes(Buf *b, const char *name, const uint8_t *v, int n)
                    v[i + 3], v[i + 2], v[i + 1], v[i]);
         buf_printf(&words, "%s_%d,", name, i / 4);
     }
-    buf_printf(b, "TABLE u32 %s[%d] = {%s};\n", name, n / 4, words.data);
+    buf_printf(b, "HELD %s[%d] = {%s};\n", name, n / 4, words.data);
     buf_free(&words);
 }
 

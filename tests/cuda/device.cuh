@@ -13,6 +13,7 @@
 #define UNROLL
 #define NO_UNROLL
 #define TABLE static const
+#define HELD static u32
 #define SHARED_BUFFER(name) u8 *const name = emu_host->current->shared
 #define EMU_EXPORT __attribute__((visibility("default")))
 #define KERNEL(name, n, threads, blocks) EMU_KERNEL(name, n, threads)
@@ -181,6 +182,7 @@ template <int OFFSET = 0> DEVICE u16 load_weight2(const void *p)
 {
     return emu_load<u16>((const u8 *)p + OFFSET);
 }
+DEVICE u32 load_held(const u32 *p) { return *p; }
 DEVICE void prefetch_weight(const void *) {}
 DEVICE u32 load_acquire(const u32 *p)
 {
