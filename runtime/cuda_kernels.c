@@ -96,8 +96,8 @@ static Err *link_cards(CudaKernels *k)
 
 static int64_t device_bytes(const CudaKernels *k, const PlanDevice *d)
 {
-    return d->weights + d->states + d->scratch + cuda_kernels_scratch(k) +
-           cuda_kernels_counters(k);
+    return d->weights + d->states + d->scratch +
+           cuda_code_room(k->spec.code, k->spec.plan);
 }
 
 static Err *no_room(const CudaKernels *k, int at, int64_t need)
@@ -326,10 +326,8 @@ const CudaOnCard *cuda_kernels_card(const CudaKernels *k, const PlanDevice *d)
 
 CudaKernelStats cuda_kernels_stats(const CudaKernels *k) { return k->stats; }
 
-int64_t cuda_kernels_scratch(const CudaKernels *k)
+int64_t cuda_code_scratch(const CudaCode *c, const Plan *p)
 {
-    const CudaCode *c = k->spec.code;
-    const Plan *p = k->spec.plan;
     int64_t most = 0;
     for (int i = 0; i < c->n_kernels; i++) {
         CudaExtent e = c->kernel[i].scratch;
@@ -339,14 +337,18 @@ int64_t cuda_kernels_scratch(const CudaKernels *k)
     return (most + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN;
 }
 
-int64_t cuda_kernels_counters(const CudaKernels *k)
+int64_t cuda_code_counters(const CudaCode *c)
 {
-    const CudaCode *c = k->spec.code;
     int64_t most = 0;
     for (int i = 0; i < c->n_kernels; i++)
         if (c->kernel[i].counters > most)
             most = c->kernel[i].counters;
     return most * (int64_t)sizeof(uint32_t);
+}
+
+int64_t cuda_code_room(const CudaCode *c, const Plan *p)
+{
+    return cuda_code_scratch(c, p) + cuda_code_counters(c);
 }
 
 Err *cuda_kernels_used(const CudaKernels *k, const PlanDevice *d,

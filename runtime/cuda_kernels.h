@@ -55,9 +55,11 @@ const CudaKernelsSpec *cuda_kernels_spec(const CudaKernels *k);
 /* The card of a device of the plan. */
 const CudaOnCard *cuda_kernels_card(const CudaKernels *k, const PlanDevice *d);
 CudaKernelStats cuda_kernels_stats(const CudaKernels *k);
-/* Bytes of scratch and of counters that a device needs for its kernels. */
-int64_t cuda_kernels_scratch(const CudaKernels *k);
-int64_t cuda_kernels_counters(const CudaKernels *k);
+/* Bytes of scratch and of counters that a device needs for its kernels, and
+ * both. */
+int64_t cuda_code_scratch(const CudaCode *c, const Plan *p);
+int64_t cuda_code_counters(const CudaCode *c);
+int64_t cuda_code_room(const CudaCode *c, const Plan *p);
 
 /* Bytes in use on the card of a device above an empty context, as the driver
  * counts them; other programs that come and go are counted too. */

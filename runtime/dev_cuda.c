@@ -63,10 +63,11 @@ static Err *clear(CudaDevice *c, CudaAddress p, int64_t n)
 static Err *allocate(CudaDevice *c)
 {
     const PlanDevice *d = c->base.plan;
-    int64_t counters = cuda_kernels_counters(c->kernels);
+    const CudaKernelsSpec *k = cuda_kernels_spec(c->kernels);
+    int64_t counters = cuda_code_counters(k->code);
     for (int r = 0; r < REGION_COUNT; r++)
         TRY(get(c, &c->region[r], region_bytes(d, (Region)r)));
-    TRY(get(c, &c->scratch, cuda_kernels_scratch(c->kernels)));
+    TRY(get(c, &c->scratch, cuda_code_scratch(k->code, k->plan)));
     TRY(get(c, &c->counters, counters));
     TRY(get(c, &c->step, sizeof(CudaStep)));
     TRY(clear(c, c->region[REGION_STATES], d->states));

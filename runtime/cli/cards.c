@@ -11,8 +11,8 @@
 
 static int64_t planned(const Loaded *l, const PlanDevice *d)
 {
-    return d->weights + d->states + d->scratch + cuda_kernels_scratch(l->cuda) +
-           cuda_kernels_counters(l->cuda);
+    return d->weights + d->states + d->scratch +
+           cuda_code_room(l->code, l->plan);
 }
 
 static bool is_first_on_card(const Loaded *l, int device)

@@ -4,14 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "compiler/schedule.h"
+#include "gen/cuda/cuda.h"
+#include "runtime/cli/devices.h"
 #include "runtime/cli/options.h"
 #include "runtime/cli/plan_schedule.h"
 #include "runtime/cli/request.h"
+#include "runtime/cuda_kernels.h"
 #include "runtime/gguf.h"
 
-enum { MAX_DEVICES = 64, MAX_ROWS = WEIGHT_CLASS_COUNT + 8 };
+enum { MAX_DEVICES = 64, MAX_ROWS = WEIGHT_CLASS_COUNT + 9 };
 
 /* One line of the table: bytes on each device. */
 typedef struct {
@@ -77,23 +81,41 @@ static void add_in_flight(const Plan *p, Row *r)
     }
 }
 
+/* What CUDA kernels want besides the regions, the same on every device. */
+static void add_kernels(const Plan *p, Row *r)
+{
+    CudaCode *code;
+    if (!devices_are(p->device, p->n_devices, "cuda"))
+        return;
+    Err *e = cuda_code(p, &code);
+    if (e)
+        log_info("plan", "%s", err_text(e));
+    for (int d = 0; d < p->n_devices && !e; d++)
+        r->bytes[d] = cuda_code_room(code, p);
+    if (!e)
+        cuda_code_free(code);
+    err_free(e);
+}
+
 /* Alignment is what the regions hold besides; free what the device has left. */
 static void add_totals(Table *t)
 {
     const Plan *p = t->p;
     int parts = t->n;
     Row *flight = add_row(t, "in flight"), *scratch = add_row(t, "scratch");
-    Row *align = add_row(t, "alignment");
+    Row *kernels = add_row(t, "kernels"), *align = add_row(t, "alignment");
     Row *total = add_row(t, "total"), *reserve = add_row(t, "reserve");
     Row *left = add_row(t, "free");
     add_in_flight(p, flight);
+    add_kernels(p, kernels);
     for (int d = 0; d < p->n_devices; d++) {
         const PlanDevice *dev = &p->device[d];
         align->bytes[d] = dev->weights + dev->states;
         for (int i = 0; i < parts; i++)
             align->bytes[d] -= t->row[i].bytes[d];
         scratch->bytes[d] = dev->scratch - flight->bytes[d];
-        total->bytes[d] = dev->weights + dev->states + dev->scratch;
+        total->bytes[d] =
+            dev->weights + dev->states + dev->scratch + kernels->bytes[d];
         reserve->bytes[d] = dev->reserve;
         left->bytes[d] = dev->capacity ? dev->capacity - dev->reserve -
                                              total->bytes[d]
