@@ -70,7 +70,7 @@ template <class P> struct Decode {
                              const Share &s)
     {
         int g = lane() / 4, c = lane() % 4;
-        for (int n = warp(); n < D / 16; n += WARPS) {
+        NO_UNROLL for (int n = warp(); n < D / 16; n += WARPS) {
             u32 high[4], low[4];
             UNROLL for (int i = 0; i < 4; i++) {
                 int quad = c + 4 * (n & 1), k = i & 2;
@@ -132,17 +132,23 @@ template <class P> struct Decode {
         const u8 *row[NT];
         UNROLL for (int t = 0; t < NT; t++)
             row[t] = RawK::row(tile, first, warp() * MINE + 8 * t + lane() / 4);
-        UNROLL for (int n = 0; n < D / 16; n++) {
-            uint4 h = room->query[n][0][lane()], l = room->query[n][1][lane()];
-            u32 high[4] = {h.x, h.y, h.z, h.w}, low[4] = {l.x, l.y, l.z, l.w};
-            UNROLL for (int t = 0; t < NT; t++) {
-                int quad = lane() % 4 + 4 * (n & 1);
-                uint2 k = K::Type::quad(row[t], n / 2, quad);
-                u32 b[2] = {k.x, k.y};
-                mma_f16(s[t], high, b);
-                mma_f16(s[t], low, b);
+        float rest[NT][4] = {}; // sums of their own: two chains, half as long
+        _Pragma("unroll 2") for (int pair = 0; pair < D / 64; pair++)
+            UNROLL for (int k = 0; k < 4; k++) {
+                uint4 h = room->query[4 * pair + k][0][lane()];
+                uint4 l = room->query[4 * pair + k][1][lane()];
+                u32 high[4] = {h.x, h.y, h.z, h.w};
+                u32 low[4] = {l.x, l.y, l.z, l.w};
+                UNROLL for (int t = 0; t < NT; t++) {
+                    int quad = lane() % 4 + 4 * (k & 1);
+                    uint2 x = K::Type::quad(row[t], 2 * pair + k / 2, quad);
+                    u32 b[2] = {x.x, x.y};
+                    mma_f16(s[t], high, b);
+                    mma_f16(rest[t], low, b);
+                }
             }
-        }
+        UNROLL for (int t = 0; t < NT; t++)
+            UNROLL for (int i = 0; i < 4; i++) s[t][i] += rest[t][i];
     }
     // Scores of the keys from n on are none; returns the largest of the lane's
     // rows among the warp's keys.

@@ -269,23 +269,37 @@ template <class P> struct Prefill {
         }
     }
 
-    DEVICE void finish_row(const Args &call, const State *w, const Block &b,
-                           int i)
+    // ---- the end: through shared memory, so that rows go on as rows
+    CONSTANT int WIDE = D + 8; // floats from row to row: eight rows, all banks
+    static_assert(ROWS * WIDE * 4 <= (int)sizeof(Room), "room for the sums");
+
+    DEVICE void put_rows(float *rows, const State *w)
     {
-        int row = b.row + warp() * 16 + lane() / 4 + 8 * i;
-        float sum = w->sum[i];
-        sum += shuffle_xor(sum, 1);
-        sum += shuffle_xor(sum, 2);
-        float factor = 1 / sum;
-        if (row >= b.rows)
-            return;
-        int token = row / P::PER_GROUP;
-        int at = (b.group * P::PER_GROUP + row % P::PER_GROUP) * D +
-                 2 * (lane() % 4);
-        UNROLL for (int n = 0; n < D / 8; n++) {
-            P::finish(call, token, at + 8 * n, w->o[n][2 * i] * factor);
-            P::finish(call, token, at + 8 * n + 1,
-                      w->o[n][2 * i + 1] * factor);
+        UNROLL for (int i = 0; i < 2; i++) {
+            float sum = w->sum[i];
+            sum += shuffle_xor(sum, 1);
+            sum += shuffle_xor(sum, 2);
+            float factor = 1 / sum;
+            float *row = rows + (lane() / 4 + 8 * i) * WIDE + 2 * (lane() % 4);
+            UNROLL for (int n = 0; n < D / 8; n++)
+                *(float2 *)(row + 8 * n) =
+                    make_float2(w->o[n][2 * i] * factor,
+                                w->o[n][2 * i + 1] * factor);
+        }
+    }
+    // No warp needs the tiles any more.
+    DEVICE void finish(const Args &call, Room *room, const State *w,
+                       const Block &b)
+    {
+        float *rows = (float *)room + warp() * 16 * WIDE;
+        put_rows(rows, w);
+        sync_warp();
+        _Pragma("unroll 4") for (int i = lane(); i < 16 * D; i += 32) {
+            int row = b.row + warp() * 16 + i / D;
+            int head = b.group * P::PER_GROUP + row % P::PER_GROUP;
+            if (row < b.rows)
+                P::finish(call, row / P::PER_GROUP, head * D + i % D,
+                          rows[i / D * WIDE + i % D]);
         }
     }
 };
@@ -303,8 +317,7 @@ template <class P> DEVICE void prefill(const typename P::Args &call, u8 *shared)
     A::begin(&w, b);
     A::finish_keys(room, b, 0);
     A::attend(room, &w, b);
-    A::finish_row(call, &w, b, 0);
-    A::finish_row(call, &w, b, 1);
+    A::finish(call, room, &w, b);
 }
 
 } // namespace attention
