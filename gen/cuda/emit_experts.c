@@ -7,8 +7,7 @@
 
 #include "gen/cuda/emit_product.h"
 
-enum { FEW_TOKENS = 4, SHARED_MOST = 96 << 10, GEMM_COLS = 128,
-       GEMM_RING = 3 * (32 << 10), SORT_THREADS = 1024 };
+enum { FEW_TOKENS = 4, GEMM_COLS = 128, GEMM_RING = 3 * (32 << 10), SORT_THREADS = 1024 };
 
 typedef struct {
     Products *p;
@@ -24,16 +23,34 @@ static int64_t rows_of(const Part *part) { return part->columns / 16; }
 
 /* ---- few tokens */
 
-static int64_t few_tokens(const Experts *x)
+/* Statements, or parts of calls, that ask for a pair's values and bring them to
+ * shared memory. */
+static void put_values(Experts *x)
 {
-    int64_t n = FEW_TOKENS;
-    while (n && product_table_at(x->p, n * x->p->rows, 1) +
-                        products_table(x->p) > SHARED_MOST)
-        n--;
-    return n;
+    Products *p = x->p;
+    if (p->source)
+        emit_text(x->e,
+                  "    const %s source = %s;\n"
+                  "    SourceRow<VEC_THREADS, Act%s, %lld, %s> values;\n"
+                  "    source_weights(values, source);\n"
+                  "    const auto ask = [&](int pair) { source_values(values, "
+                  "source, pair / %lld); };\n"
+                  "    const auto put = [&](int) { source_put(shared, values, "
+                  "source.eps, room); };\n",
+                  products_source_type(p), products_source(p), p->act,
+                  (long long)p->k, p->norm != NO_REF ? "true" : "false",
+                  (long long)x->divide);
+    else
+        emit_text(x->e,
+                  "    const auto ask = [&](int) {};\n"
+                  "    const auto put = [&](int pair) {\n"
+                  "        stage_values<VEC_THREADS, Act%s>(shared, %s + (i64)(pair "
+                  "/ %lld) * %lld, 0, 1, %lld);\n    };\n",
+                  p->act, p->from, (long long)x->divide, (long long)p->row_bytes,
+                  (long long)p->k / 32);
 }
 
-static void put_vec(Experts *x, int i, int64_t tokens)
+static void put_vec(Experts *x, int i)
 {
     Products *p = x->p;
     const Part *part = &p->part[i];
@@ -43,35 +60,27 @@ static void put_vec(Experts *x, int i, int64_t tokens)
     emit_text(x->e,
               "{\n    SHARED_BUFFER(shared);\n"
               "    typedef Vec<%s, %d, Act%s, %lld, %d, 1, %d> V;\n"
+              "    float *room = (float *)(shared + %lld);\n"
               "    u8 *table = shared + %lld;\n"
               "    const V v = {{",
               b, j, p->act, (long long)p->k, part->n_products,
-              product_warps(tiles),
-              (long long)product_table_at(p, tokens * p->rows, 1));
+              product_warps(tiles), (long long)product_room_at(p, 1),
+              (long long)product_table_at(p, 1, 1));
     for (int k = 0; k < part->n_products; k++)
         emit_text(x->e, "%scall.arg[%d]", k ? ", " : "",
                   products_matrix(p, part->product[k]));
-    emit_text(x->e,
-              "}, shared, table};\n"
-              "    %s::table(table, thread(), VEC_THREADS);\n"
-              "    stage_begin();\n",
+    emit_text(x->e, "}, shared, table};\n"
+                    "    %s::table(table, thread(), VEC_THREADS);\n",
               b);
-    products_stage(p, emit_format(x->e, "call.tokens * %lld", (long long)p->rows),
-                   emit_format(x->e, "(float *)(shared + %lld)",
-                               (long long)product_room_at(p, tokens * p->rows)));
+    put_values(x);
     emit_text(x->e,
-              "    sync_threads(0, VEC_THREADS);\n"
+              "    stage_begin();\n"
               "    vec_experts<V, %d>(v, (const i32 *)call.arg[%d], call.tokens "
-              "* %lld, (float *)(shared + %lld), %lld,\n"
-              "        (i64)%lld * %s::BYTES, [](int pair) { return pair / %lld; "
-              "}, %lld,\n"
+              "* %lld, room, %lld, (i64)%lld * %s::BYTES, ask, put,\n"
               "        [&](int pair, int n, const float *sum) { %s_p%d(call, "
               "pair, n, sum); });\n}\n",
-              part->n_products, x->ids,
-              (long long)x->slots,
-              (long long)product_room_at(p, tokens * p->rows),
+              part->n_products, x->ids, (long long)x->slots,
               (long long)rows_of(part), (long long)rows_of(part) * tiles, b,
-              (long long)x->divide, (long long)p->k / 32 * p->act_shared,
               x->e->name, i);
 }
 
@@ -89,9 +98,9 @@ static void emit_few(Experts *x, int i, int64_t tokens)
                                    SYM_T, 1},
                              .y = {1, SYM_ONE, 1},
                              .per_sm = 2,
-                             .shared = product_table_at(p, tokens * p->rows, 1) +
+                             .shared = product_table_at(p, 1, 1) +
                                        products_table(p)});
-    put_vec(x, i, tokens);
+    put_vec(x, i);
 }
 
 /* ---- many tokens */
@@ -226,17 +235,21 @@ static void emit_plain(Experts *x, int i)
                              .y = {part->columns, SYM_ONE, 4},
                              .shared = product_plain_shared(p)});
     emit_text(x->e,
-              "{\n    SHARED_BUFFER(shared);\n    stage_begin();\n"
+              "{\n    SHARED_BUFFER(shared);\n"
               "    float *x = (float *)(shared + 256);\n"
               "    const int pair = block_x(), n = block_y() * PLAIN_COLUMNS + "
               "warp();\n"
-              "    const i64 expert = ((const i32 *)call.arg[%d])[pair];\n"
               "    const i64 row = pair / %lld;\n",
-              x->ids, (long long)x->divide);
+              (long long)x->divide);
     product_plain_values(p);
-    emit_text(x->e, "    if (n < %lld) {\n", (long long)part->columns);
-    product_plain_dots(p, part, emit_format(x->e, "(expert * %lld + n)",
-                                            (long long)part->columns));
+    emit_text(x->e, "    const i64 expert = ((const i32 *)call.arg[%d])[pair];\n",
+              x->ids);
+    const char *row =
+        emit_format(x->e, "(expert * %lld + n)", (long long)part->columns);
+    const char *when = emit_format(x->e, "n < %lld", (long long)part->columns);
+    product_plain_first(p, i, row, when);
+    emit_text(x->e, "    if (%s) {\n", when);
+    product_plain_dots(p, i, row);
     emit_text(x->e, "        if (lane() == 0)\n"
                     "            %s_p%d(call, pair, n, sum);\n    }\n}\n",
               x->e->name, i);
@@ -260,7 +273,7 @@ void emit_experts_class(Emit *e)
         products_done(p, i);
         tiles = tiles || p->part[i].tiles;
     }
-    int64_t few = tiles ? few_tokens(&x) : 0;
+    int64_t few = tiles ? FEW_TOKENS : 0;
     if (few)
         emit_include(e, "matvec.cuh");
     for (int i = 0; few && i < p->n; i++)

@@ -94,10 +94,8 @@ static void put_vec_body(Products *p, int cols)
         put_vec(p, i, cols);
         emit_text(e, "    vec_first(v%d, r%d, %lld, unit);\n", i, i,
                   (long long)p->part[i].columns / 16);
-        if (first < 0) {
-            emit_text(e, "    stage_begin();\n");
+        if (first < 0)
             products_stage(p, "(int)rows", "room");
-        }
         first = i;
         put_vec_rows(p, i, cols);
     }
@@ -147,7 +145,7 @@ void product_values(Products *p, bool split, const char *suffix, int64_t from,
                              .x = {p->rows, p->lead, per},
                              .y = {1, SYM_ONE, 1},
                              .shared = 33 * 4});
-    emit_text(e, "{\n    stage_begin();\n    const i64 rows = (i64)%s * %lld;\n",
+    emit_text(e, "{\n    const i64 rows = (i64)%s * %lld;\n",
               emit_count(p->lead), (long long)p->rows);
     if (p->source)
         emit_text(e, "    SHARED_BUFFER(shared);\n"
@@ -158,7 +156,7 @@ void product_values(Products *p, bool split, const char *suffix, int64_t from,
                   (long long)p->k, p->norm != NO_REF ? "true" : "false",
                   split ? "true" : "false", to);
     else
-        emit_text(e, "    gemm_values<Plain%s, %lld, %s>(%s, %s, %lld, rows);\n}\n",
+        emit_text(e, "    stage_begin();\n    gemm_values<Plain%s, %lld, %s>(%s, %s, %lld, rows);\n}\n",
                   p->act, (long long)p->k, split ? "true" : "false", to, p->from,
                   (long long)p->row_bytes);
 }
@@ -284,29 +282,67 @@ void product_plain_values(Products *p)
     if (p->source)
         emit_text(e,
                   "    const %s source = %s;\n"
-                  "    source_row<PLAIN_THREADS>(source, row, (float *)shared, "
+                  "    SourceRow<PLAIN_THREADS, Act%s, %lld, %s> values;\n"
+                  "    source_weights(values, source);\n"
+                  "    stage_begin();\n"
+                  "    source_values(values, source, row);\n"
+                  "    source_finish(values, source.eps, (float *)shared, "
                   "[&](int k, const float (&q)[4], float d) {\n"
                   "        *(float4 *)(x + k) = make_float4(q[0] * d, q[1] * d, "
                   "q[2] * d, q[3] * d);\n    });\n",
-                  products_source_type(p), products_source(p));
+                  products_source_type(p), products_source(p), p->act,
+                  (long long)p->k, p->norm != NO_REF ? "true" : "false");
     else
-        emit_text(e, "    plain_values<Plain%s, %lld>(x, %s + row * %lld);\n",
+        emit_text(e, "    stage_begin();\n"
+                     "    plain_values<Plain%s, %lld>(x, %s + row * %lld);\n",
                   p->act, (long long)p->k, p->from, (long long)p->row_bytes);
     emit_text(e, "    sync_threads(0, PLAIN_THREADS);\n");
 }
 
-void product_plain_dots(Products *p, const Part *part, const char *matrix_row)
+/* A row of a matrix as floats, read four at a time. */
+static bool is_wide(const Products *p, Ref product)
 {
+    return is_float(products_type(p, product)) && p->k % PACK_TILE_UNIT == 0;
+}
+
+static const char *plain_row(Products *p, Ref product, const char *matrix_row)
+{
+    return emit_format(p->e, "call.arg[%d] + %s * %lld",
+                       products_matrix(p, product), matrix_row,
+                       (long long)block_bytes(products_type(p, product), p->k));
+}
+
+void product_plain_first(Products *p, int i, const char *matrix_row,
+                         const char *when)
+{
+    const Part *part = &p->part[i];
+    for (int k = 0; k < part->n_products; k++) {
+        Ref product = part->product[k];
+        if (!is_wide(p, product))
+            continue;
+        emit_text(p->e, "    PlainRow<File_%s, %lld> w%d_%d;\n"
+                        "    if (%s)\n        plain_load(w%d_%d, %s, 0);\n",
+                  block_info[products_type(p, product)].name, (long long)p->k, i,
+                  k, when, i, k, plain_row(p, product, matrix_row));
+    }
+}
+
+void product_plain_dots(Products *p, int i, const char *matrix_row)
+{
+    const Part *part = &p->part[i];
     emit_text(p->e, "        float sum[%d];\n", part->n_products);
     for (int k = 0; k < part->n_products; k++) {
-        BlockType t = products_type(p, part->product[k]);
-        emit_text(p->e,
-                  "        sum[%d] = plain_dot<%lld>(x, [&](int k) {\n"
-                  "            return file_value_%s(call.arg[%d] + %s * %lld, k);"
-                  "\n        });\n",
-                  k, (long long)p->k, block_info[t].name,
-                  products_matrix(p, part->product[k]), matrix_row,
-                  (long long)block_bytes(t, p->k));
+        Ref product = part->product[k];
+        const char *row = plain_row(p, product, matrix_row);
+        if (is_wide(p, product))
+            emit_text(p->e, "        sum[%d] = plain_dot_row(w%d_%d, x, %s);\n", k,
+                      i, k, row);
+        else
+            emit_text(p->e,
+                      "        sum[%d] = plain_dot<%lld>(x, [&](int k) {\n"
+                      "            return file_value_%s(%s, k);\n        });\n",
+                      k, (long long)p->k,
+                      block_info[products_type(p, product)].name, row);
     }
 }
 
@@ -314,6 +350,16 @@ int64_t product_plain_shared(const Products *p)
 {
     enum { ROOM = 256 };
     return ROOM + p->k * 4;
+}
+
+static void put_plain_part(Products *p, int i, const char *when,
+                           const char *column)
+{
+    emit_text(p->e, "    if (%s) {\n", when);
+    product_plain_dots(p, i, column);
+    emit_text(p->e, "        if (lane() == 0)\n"
+                    "            %s_p%d(call, row, (int)%s, sum);\n    }\n",
+              p->e->name, i, column);
 }
 
 /* All parts that have launches for the same numbers of rows: columns of one
@@ -339,19 +385,26 @@ static void emit_plain(Products *p, int64_t to)
     emit_text(e, "{\n    SHARED_BUFFER(shared);\n"
                  "    float *x = (float *)(shared + 256);\n"
                  "    const i64 row = block_y();\n"
-                 "    int n = block_x() * PLAIN_COLUMNS + warp();\n"
-                 "    stage_begin();\n");
-    product_plain_values(p);
-    for (int i = 0; i < p->n; i++) {
-        const Part *part = &p->part[i];
-        if (part->tiles || plain_to(part) != to)
-            continue;
-        emit_text(e, "    if (n >= 0 && n < %lld) {\n", (long long)part->columns);
-        product_plain_dots(p, part, "(i64)n");
-        emit_text(e, "        if (lane() == 0)\n"
-                     "            %s_p%d(call, row, n, sum);\n    }\n"
-                     "    n -= %lld;\n",
-                  e->name, i, (long long)part->columns);
+                 "    const int n = block_x() * PLAIN_COLUMNS + warp();\n");
+    for (int turn = 0; turn < 2; turn++) {
+        int64_t first = 0;
+        if (turn)
+            product_plain_values(p);
+        for (int i = 0; i < p->n; i++) {
+            const Part *part = &p->part[i];
+            if (part->tiles || plain_to(part) != to)
+                continue;
+            const char *when =
+                emit_format(e, "n >= %lld && n < %lld", (long long)first,
+                            (long long)(first + part->columns));
+            const char *column = emit_format(e, "(i64)(n - %lld)",
+                                             (long long)first);
+            if (turn)
+                put_plain_part(p, i, when, column);
+            else
+                product_plain_first(p, i, column, when);
+            first += part->columns;
+        }
     }
     emit_text(e, "}\n");
 }

@@ -237,7 +237,7 @@ void products_stage(Products *p, const char *rows, const char *room)
         emit_text(p->e, "    stage_source<VEC_THREADS>(shared, %s%s, %s, %s);\n",
                   products_source_type(p), products_source(p), rows, room);
     else
-        emit_text(p->e, "    stage_values<VEC_THREADS, Act%s>(shared, %s, %lld, "
+        emit_text(p->e, "    stage_begin();\n    stage_values<VEC_THREADS, Act%s>(shared, %s, %lld, "
                         "%s, %lld);\n",
                   p->act, p->from, (long long)p->row_bytes, rows,
                   (long long)p->k / 32);

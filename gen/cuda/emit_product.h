@@ -40,8 +40,8 @@ Products *products_new(Emit *e, OpKind kind);
 /* "Source<ActQ8, 4096, true>" and an initialiser of it. */
 const char *products_source_type(Products *p);
 const char *products_source(Products *p);
-/* The statement that brings `rows` (an expression) rows to shared memory; room:
- * 33 floats there. */
+/* Statements that begin the stage and bring `rows` (an expression) rows to
+ * shared memory; room: 33 floats there. */
 void products_stage(Products *p, const char *rows, const char *room);
 /* "Block_q5_k<4>" of a product's matrix; its J (tile.cuh). */
 const char *products_block(Products *p, Ref product);
@@ -74,10 +74,13 @@ void product_values(Products *p, bool split, const char *suffix, int64_t from,
                     const char *to);
 /* Matrix of floats times floats: values and weights in two parts. */
 bool product_is_split(const Products *p, const Part *part);
-/* For matrices as in the file: the values of row `row` to x, then the products
- * with rows `matrix_row` of a part's matrices; shared memory of both. */
+/* For matrices as in the file: what is asked for early of rows `matrix_row` of
+ * part i's matrices; the stage begins, the values of row `row` go to x; the
+ * products; shared memory. */
+void product_plain_first(Products *p, int i, const char *matrix_row,
+                         const char *when);
 void product_plain_values(Products *p);
-void product_plain_dots(Products *p, const Part *part, const char *matrix_row);
+void product_plain_dots(Products *p, int i, const char *matrix_row);
 int64_t product_plain_shared(const Products *p);
 /* The statement that multiplies what w0, w1 and place say. */
 void product_gemm(Products *p, const Part *part);

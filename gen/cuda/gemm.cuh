@@ -70,8 +70,12 @@ DEVICE void gemm_values(u8 *to, const u8 *from, i64 row_bytes, i64 rows)
 template <class A, int K, bool NORM, bool SPLIT>
 DEVICE void gemm_source(u8 *to, const Source<A, K, NORM> &s, i64 rows, float *room)
 {
+    SourceRow<GEMM_THREADS, A, K, NORM> r;
+    source_weights(r, s);
+    stage_begin();
     for (i64 row = block_x(); row < rows; row += blocks_x()) {
-        source_row<GEMM_THREADS>(s, row, room, [&](int k, const float (&q)[4], float d) {
+        source_values(r, s, row);
+        source_finish(r, s.eps, room, [&](int k, const float (&q)[4], float d) {
             const float v[4] = {q[0] * d * (1 / GEMM_SCALE), q[1] * d * (1 / GEMM_SCALE),
                                 q[2] * d * (1 / GEMM_SCALE), q[3] * d * (1 / GEMM_SCALE)};
             gemm_put<K, SPLIT>(to, row, k, v);

@@ -178,49 +178,39 @@ DEVICE void vec_first(const V &v, typename V::Raw &next, int rows, int unit)
 
 // ---- experts: each of the step's pairs (token, slot) has matrices of its own
 
-// rows: of tiles of one expert's matrix; V::values is the first row of values,
-// `row_bytes` apart in shared memory; row_of(pair): which of them a pair reads.
-// done(pair, n, sums).
-template <class V, int P, class Row, class Done>
+// Which pair a block works on, and which of the blocks on that pair it is.
+struct VecPair {
+    int pair, step, member, members;
+};
+DEVICE VecPair vec_pair(int pairs)
+{
+    int blocks = blocks_x(), b = block_x();
+    if (blocks < pairs)
+        return {b, blocks, 0, 1};
+    int pair = b % pairs;
+    return {pair, pairs, b / pairs, (blocks - pair + pairs - 1) / pairs};
+}
+
+// rows: of tiles of one expert's matrix.  ask(pair) asks for the pair's values,
+// put(pair) brings them to v.values.  done(pair, n, sums).
+template <class V, int P, class Ask, class Put, class Done>
 DEVICE void vec_experts(const V &all, const i32 *ids, int pairs, float *room,
-                        int rows, i64 expert_bytes, const Row &row_of,
-                        int row_bytes, const Done &done)
+                        int rows, i64 expert_bytes, const Ask &ask,
+                        const Put &put, const Done &done)
 {
     const int slot = warp() / (VEC_WARPS / V::SLOTS);
-    const int each = (int)ceil_div(rows, V::SLOTS), units = pairs * each;
+    const VecPair p = vec_pair(pairs);
     typename V::Raw next;
-    V now = all, after = all;
-    int unit = block_x(), row = unit % each * V::SLOTS + slot;
-    if (unit < units) {
-        UNROLL for (int p = 0; p < P; p++)
-            now.weight[p] = all.weight[p] + ids[unit / each] * expert_bytes;
-        if (V::AHEAD && row < rows)
-            V::load(now, next, row, 0, 0);
-    }
-    for (; unit < units; unit += blocks_x()) {
-        int pair = unit / each, then = unit + blocks_x(), after_row = -1;
-        row = unit % each * V::SLOTS + slot;
-        if (then < units) {
-            after_row = then % each * V::SLOTS + slot;
-            after_row = after_row < rows ? after_row : -1;
-            UNROLL for (int p = 0; p < P; p++)
-                after.weight[p] = all.weight[p] + ids[then / each] * expert_bytes;
-        }
-        now.values = all.values + row_of(pair) * row_bytes;
-        if (row < rows)
-            V::row(now, room, next, row, after, after_row);
-        else if (V::AHEAD && after_row >= 0)
-            V::load(after, next, after_row, 0, 0);
+    for (int pair = p.pair; pair < pairs; pair += p.step) {
+        const i32 expert = ids[pair];
+        ask(pair);
+        V v = all;
+        UNROLL for (int m = 0; m < P; m++)
+            v.weight[m] += expert * expert_bytes;
+        vec_first(v, next, rows, p.member);
+        put(pair);
         sync_threads(0, VEC_THREADS);
-        for (int i = thread(); i < V::SLOTS * 16; i += VEC_THREADS) {
-            float sums[P];
-            UNROLL for (int p = 0; p < P; p++)
-                sums[p] = V::total(room, i / 16, p, 0, i % 16);
-            if (unit % each * V::SLOTS + i / 16 < rows)
-                done(pair, (unit % each * V::SLOTS) * 16 + i, sums);
-        }
-        sync_threads(0, VEC_THREADS);
-        UNROLL for (int p = 0; p < P; p++)
-            now.weight[p] = after.weight[p];
+        vec_rows<V, P, 1>(v, next, room, rows, p.member, p.members,
+                          [&](int, int n, const float *sum) { done(pair, n, sum); });
     }
 }

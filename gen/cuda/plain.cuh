@@ -46,31 +46,8 @@ DEVICE float plain_dot(const float *x, const Weight &weight)
     return warp_sum(sum[0] + sum[1] + (sum[2] + sum[3]));
 }
 
-// ---- the same matrices for the matrix units (gemm.cuh): rows of floats
+// ---- rows of floats
 
-// TYPE::at(p, i): four floats.  J, K as in tile.cuh; rows are K values apart.
-template <class TYPE, int J, int K> struct FileRows {
-    CONSTANT int BYTES = 128 * J * TYPE::BYTES; // from a step along k to the next
-    struct Raw {
-        const u8 *at;
-    };
-    DEVICE void table(u8 *, int, int) {}
-    DEVICE void load(Raw &r, const u8 *rows, int lane)
-    {
-        r.at = rows + ((i64)(lane / 4) * K + lane % 4 * 32) * TYPE::BYTES;
-    }
-    DEVICE void floats(const Raw &r, int h, int j, int s, float (&w)[4], const u8 *)
-    {
-        TYPE::four(r.at + ((i64)h * 8 * K + j * 128 + s * 4) * TYPE::BYTES, w);
-    }
-    DEVICE void halves(const Raw &r, int h, int j, int s, u32 (&w)[2], const u8 *table)
-    {
-        float v[4];
-        floats(r, h, j, s, v, table);
-        w[0] = float2_half2(v[0], v[1]);
-        w[1] = float2_half2(v[2], v[3]);
-    }
-};
 struct File_f32 {
     CONSTANT int BYTES = 4;
     DEVICE void four(const u8 *p, float (&w)[4])
@@ -102,5 +79,63 @@ struct File_bf16 {
         w[1] = bits_float(x.x & 0xffff0000u);
         w[2] = bits_float(x.y << 16);
         w[3] = bits_float(x.y & 0xffff0000u);
+    }
+};
+
+// The product with K values (a multiple of 128) and a row of floats, the first
+// part of which is asked for early.
+template <class F, int K> struct PlainRow {
+    CONSTANT int AHEAD = K / 128 < 8 ? K / 128 : 8;
+    float w[AHEAD][4];
+};
+template <class F, int K>
+DEVICE void plain_load(PlainRow<F, K> &r, const u8 *row, int from)
+{
+    UNROLL for (int i = 0; i < r.AHEAD; i++)
+        if (from + i * 128 < K)
+            F::four(row + (from + i * 128 + lane() * 4) * F::BYTES, r.w[i]);
+}
+template <class F, int K>
+DEVICE float plain_dot_row(PlainRow<F, K> &r, const float *x, const u8 *row)
+{
+    float sum[4] = {};
+    NO_UNROLL for (int from = 0; from < K; from += r.AHEAD * 128) {
+        if (from)
+            plain_load(r, row, from);
+        UNROLL for (int i = 0; i < r.AHEAD; i++)
+            if (from + i * 128 < K) {
+                float4 v = ((const float4 *)x)[(from + i * 128) / 4 + lane()];
+                sum[0] += v.x * r.w[i][0];
+                sum[1] += v.y * r.w[i][1];
+                sum[2] += v.z * r.w[i][2];
+                sum[3] += v.w * r.w[i][3];
+            }
+    }
+    return warp_sum(sum[0] + sum[1] + (sum[2] + sum[3]));
+}
+
+// ---- the same matrices for the matrix units (gemm.cuh): rows of floats
+
+// TYPE::at(p, i): four floats.  J, K as in tile.cuh; rows are K values apart.
+template <class TYPE, int J, int K> struct FileRows {
+    CONSTANT int BYTES = 128 * J * TYPE::BYTES; // from a step along k to the next
+    struct Raw {
+        const u8 *at;
+    };
+    DEVICE void table(u8 *, int, int) {}
+    DEVICE void load(Raw &r, const u8 *rows, int lane)
+    {
+        r.at = rows + ((i64)(lane / 4) * K + lane % 4 * 32) * TYPE::BYTES;
+    }
+    DEVICE void floats(const Raw &r, int h, int j, int s, float (&w)[4], const u8 *)
+    {
+        TYPE::four(r.at + ((i64)h * 8 * K + j * 128 + s * 4) * TYPE::BYTES, w);
+    }
+    DEVICE void halves(const Raw &r, int h, int j, int s, u32 (&w)[2], const u8 *table)
+    {
+        float v[4];
+        floats(r, h, j, s, v, table);
+        w[0] = float2_half2(v[0], v[1]);
+        w[1] = float2_half2(v[2], v[3]);
     }
 };

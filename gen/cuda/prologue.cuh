@@ -82,36 +82,62 @@ template <class A, int K, bool NORM> struct Source {
     float eps;
 };
 
-// Calls sink(k, q, d) for values k .. k + 3 = q * d of row `row`, k in steps of 4,
-// each by one thread; eight lanes in a row have a block.  room: 33 floats of
-// shared memory.
-template <int THREADS, class A, int K, bool NORM, class Sink>
-DEVICE void source_row(const Source<A, K, NORM> &s, i64 row, float *room,
-                       const Sink &sink)
+// A row on its way, spread over THREADS threads: what can be asked for early is.
+// Values k .. k + 3 are with one thread, eight lanes in a row have a block.
+template <int THREADS, class A, int K, bool NORM> struct SourceRow {
+    CONSTANT int EACH = (K / 4 + THREADS - 1) / THREADS;
+    float4 x[EACH], w[NORM ? EACH : 1];
+};
+
+// Before stage_begin().
+template <int THREADS, class A, int K, bool NORM>
+DEVICE void source_weights(SourceRow<THREADS, A, K, NORM> &r,
+                           const Source<A, K, NORM> &s)
 {
-    constexpr int EACH = (K / 4 + THREADS - 1) / THREADS;
+    if constexpr (NORM)
+        UNROLL for (int i = 0; i < r.EACH; i++) {
+            int at = i * THREADS + thread();
+            r.w[i] = make_float4(1, 1, 1, 1);
+            if (s.weight && at < K / 4) {
+                uint4 v = load_weight16(s.weight + 4 * at);
+                r.w[i] = make_float4(bits_float(v.x), bits_float(v.y),
+                                     bits_float(v.z), bits_float(v.w));
+            }
+        }
+}
+
+template <int THREADS, class A, int K, bool NORM>
+DEVICE void source_values(SourceRow<THREADS, A, K, NORM> &r,
+                          const Source<A, K, NORM> &s, i64 row)
+{
     const float4 *x = (const float4 *)(s.from + row * s.stride);
-    float4 keep[EACH];
-    float sum = 0, scale = 1;
-    UNROLL for (int i = 0; i < EACH; i++) {
+    UNROLL for (int i = 0; i < r.EACH; i++) {
         int at = i * THREADS + thread();
-        keep[i] = at < K / 4 ? x[at] : make_float4(0, 0, 0, 0);
-        if (NORM)
-            sum += keep[i].x * keep[i].x + keep[i].y * keep[i].y +
-                   (keep[i].z * keep[i].z + keep[i].w * keep[i].w);
+        r.x[i] = at < K / 4 ? x[at] : make_float4(0, 0, 0, 0);
     }
-    if (NORM)
-        scale = 1 / sqrtf(block_sum<THREADS>(sum, room) / (float)K + s.eps);
-    UNROLL for (int i = 0; i < EACH; i++) {
+}
+
+// Calls sink(k, q, d) for values k .. k + 3 = q * d, k in steps of 4.  room: 33
+// floats of shared memory.
+template <int THREADS, class A, int K, bool NORM, class Sink>
+DEVICE void source_finish(const SourceRow<THREADS, A, K, NORM> &r, float eps,
+                          float *room, const Sink &sink)
+{
+    float sum = 0, scale = 1;
+    if constexpr (NORM) {
+        UNROLL for (int i = 0; i < r.EACH; i++)
+            sum += r.x[i].x * r.x[i].x + r.x[i].y * r.x[i].y +
+                   (r.x[i].z * r.x[i].z + r.x[i].w * r.x[i].w);
+        scale = 1 / sqrtf(block_sum<THREADS>(sum, room) / (float)K + eps);
+    }
+    UNROLL for (int i = 0; i < r.EACH; i++) {
         int at = i * THREADS + thread();
-        float v[4] = {keep[i].x, keep[i].y, keep[i].z, keep[i].w}, q[4];
-        if (NORM && at < K / 4) {
-            float4 w = s.weight ? ((const float4 *)s.weight)[at]
-                                : make_float4(1, 1, 1, 1);
-            v[0] *= scale * w.x;
-            v[1] *= scale * w.y;
-            v[2] *= scale * w.z;
-            v[3] *= scale * w.w;
+        float v[4] = {r.x[i].x, r.x[i].y, r.x[i].z, r.x[i].w}, q[4];
+        if constexpr (NORM) {
+            v[0] *= scale * r.w[i].x;
+            v[1] *= scale * r.w[i].y;
+            v[2] *= scale * r.w[i].z;
+            v[3] *= scale * r.w[i].w;
         }
         float d = Round<A>::four(v, q);
         if (at < K / 4)
@@ -143,14 +169,26 @@ template <> struct Put<ActQ8> {
     }
 };
 
-// `rows` rows, dense.
+template <int THREADS, class A, int K, bool NORM>
+DEVICE void source_put(u8 *to, const SourceRow<THREADS, A, K, NORM> &r, float eps,
+                       float *room)
+{
+    source_finish(r, eps, room, [&](int k, const float (&q)[4], float d) {
+        Put<A>::four(to, K / 32, k, q, d);
+    });
+}
+
+// `rows` rows, dense; begins the stage.
 template <int THREADS, class A, int K, bool NORM>
 DEVICE void stage_source(u8 *to, const Source<A, K, NORM> &s, int rows, float *room)
 {
-    for (int r = 0; r < rows; r++)
-        source_row<THREADS>(s, r, room, [&](int k, const float (&q)[4], float d) {
-            Put<A>::four(to + r * (K / 32) * A::SHARED, K / 32, k, q, d);
-        });
+    SourceRow<THREADS, A, K, NORM> r;
+    source_weights(r, s);
+    stage_begin();
+    NO_UNROLL for (int i = 0; i < rows; i++) {
+        source_values(r, s, i);
+        source_put(to + i * (K / 32) * A::SHARED, r, s.eps, room);
+    }
 }
 
 // Rows that another kernel has rounded: `rows` rows of K / 32 blocks.
