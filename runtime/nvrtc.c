@@ -10,6 +10,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 
+enum { SPLITS_SINCE = 13 }; /* the version that takes --split-compile */
+
 static Nvrtc nvrtc;
 static Err *trouble; /* why there is none; kept for as long as the program */
 static int for_driver;
@@ -230,12 +232,16 @@ static Err *make_program(const Nvrtc *n, const CudaCode *c, int unit,
 Err *nvrtc_compile(const Nvrtc *n, const CudaCode *c, int unit,
                    const NvrtcTarget *t, Buf *out)
 {
-    const char *option[NVRTC_OPTIONS];
+    const char *option[NVRTC_OPTIONS + 1];
     char arch[40];
     NvrtcProgram *p = NULL;
     nvrtc_options(t, arch, option);
+    /* The functions of a unit by several threads: the code is the same, so it
+     * is no part of the options that keys have. */
+    option[NVRTC_OPTIONS] = "--split-compile=4";
     TRY(make_program(n, c, unit, &p));
-    Err *e = NVRTC(n, nvrtcCompileProgram, p, NVRTC_OPTIONS, option);
+    Err *e = NVRTC(n, nvrtcCompileProgram, p,
+                   NVRTC_OPTIONS + (n->major >= SPLITS_SINCE), option);
     if (e)
         e = compile_error(n, p, c->unit[unit].name, e);
     else

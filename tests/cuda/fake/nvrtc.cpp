@@ -94,6 +94,7 @@ bool is_known(const char *option)
                                         "--maxrregcount=",
                                         "-restrict",
                                         "--restrict",
+                                        "--split-compile=",
                                         "-minimal",
                                         "--minimal",
                                         "-diag-suppress=",
