@@ -86,6 +86,31 @@ works("from the cache", f"{held['entries'] - 1} of them cached", "--devices=cuda
 works("auto takes the card", "auto: cuda, 1 card", "--verbose", want=cuda)
 works("auto without a driver takes the CPU", "no NVIDIA driver", "--verbose", libraries="")
 
+# ---- devices
+def named(devices, **environment):
+    """What `sextet plan` makes of --devices: names and, where asked for, bytes free."""
+    status, out, said = program("plan", MODEL, f"--devices={devices}", "--json", FAKE_CUDA_DEVICES="2", **environment)
+    return [d["name"] for d in json.loads(out)["devices"]] if status == 0 else said
+
+
+for devices, names in (("cuda", ["cuda:0", "cuda:1"]), ("cuda:1", ["cuda:1"]), ("cuda:0,1", ["cuda:0", "cuda:1"]),
+                       ("cuda:0*3", ["cuda:0.0", "cuda:0.1", "cuda:0.2"]),
+                       ("cuda:1*2@8MiB,0@1GiB", ["cuda:1.0", "cuda:1.1", "cuda:0"]),
+                       ("cuda:0@9MiB,cuda:0*2", ["cuda:0", "cuda:0.1", "cuda:0.2"])):
+    expect(f"--devices={devices}", named(devices) == names, str(named(devices)))
+for devices in ("cuda:", "cuda:x", "cuda:0*0", "cuda:0@0", "cuda:0,host", "host,cuda", "host,1", "cuda*99"):
+    expect(f"no --devices={devices}", "--devices=" in named(devices) or "SIZE" in named(devices), str(named(devices)))
+single = works("token by token, recorded", "", "--devices=cuda", "--batch=1")
+works("not recorded", "", "--devices=cuda", "--batch=1", "--graphs=off", "--early=off", want=single)
+chunks = works("in chunks of 4", "", "--devices=cuda", "--batch=4")
+works("over three parts of a card", "", "--devices=cuda:0*3", "--batch=4", "--threads=3", want=chunks)
+works("over two cards", "", "--devices=cuda", "--batch=4", "--threads=2", FAKE_CUDA_DEVICES="2", want=chunks)
+status, out, said = program("bench", MODEL, "--devices=cuda", "--prompt-tokens=8", "--max-tokens=3", "--repeat=1",
+                            "--profile", "--json", f"--cache-dir={os.path.join(tmp.name, 'cache')}")
+bench = json.loads(out) if status == 0 else {}
+expect("bench", status == 0 and bench["read_bytes_per_s"] > 0 and bench["cards"][0]["used_bytes"] > 0 and
+       all(k["seconds"] > 0 for m in bench["measurements"] for k in m["kernels"]), f"{status} {said}")
+
 # ---- the machine
 refused("no driver", "no NVIDIA driver", "--devices=cuda", libraries="")
 refused("no card", "finds no card", "--devices=cuda", FAKE_CUDA_DEVICES="0")
