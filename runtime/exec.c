@@ -204,7 +204,7 @@ static Err *read_results(Exec *x, const Program *p, const Step *s,
     *out = (StepResult){.n_taps = p->plan->n_taps, .tap = p->tap};
     if (p->logits)
         TRY(read_result(x, p->logits, &c, FETCH_LOGITS, &out->logits));
-    if (p->hidden)
+    if (p->hidden && !s->logits_only)
         TRY(read_result(x, p->hidden, &c, FETCH_HIDDEN, &out->hidden));
     for (int i = 0; i < p->plan->n_taps; i++)
         TRY(read_result(x, p->tapped[i], &c, FETCH_TAPS + i,

@@ -21,6 +21,7 @@ typedef struct {
     const int32_t *rows;      /* [n_rows] ascending: tokens whose logits are
                                  wanted, counted in this step */
     int64_t n_rows;
+    bool logits_only; /* nobody looks at hidden: it need not leave the device */
 } Step;
 
 /* A probe of the model text: what it saw in this step. */

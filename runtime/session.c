@@ -136,7 +136,8 @@ static Step make_step(Session *s, const Feed *f, int64_t at, int64_t n)
                  .tokens = f->tokens + at,
                  .positions = s->positions + at,
                  .hidden = f->hidden ? f->hidden + at * p->width : NULL,
-                 .rows = s->rows + at};
+                 .rows = s->rows + at,
+                 .logits_only = f->logits_only};
     for (int64_t i = 0; i < n; i++) {
         s->positions[at + i] = (int32_t)(past + i);
         if (at + i >= f->wanted)

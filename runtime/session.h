@@ -40,6 +40,7 @@ typedef struct {
     const float *hidden; /* [n, width] for programs that take it, else NULL */
     /* Logits are wanted for tokens [wanted, n); n: for none. */
     int64_t wanted;
+    bool logits_only; /* and hidden vectors are not: they may be NULL */
     ChunkFn *chunk; /* may be NULL */
     void *ctx;
 } Feed;

@@ -77,7 +77,8 @@ static Err *feed(Bench *b, int64_t n, int64_t wanted, double *seconds)
     Feed f = {.program = b->program,
               .tokens = b->ids + past,
               .n = n,
-              .wanted = wanted};
+              .wanted = wanted,
+              .logits_only = true};
     double start = clock_seconds();
     Err *e = session_feed(b->model.session, &f);
     *seconds = clock_seconds() - start;

@@ -151,6 +151,7 @@ static Err *feed(Run *r, const int32_t *tokens, int64_t n, double *seconds)
               .tokens = tokens,
               .n = n,
               .wanted = n - 1,
+              .logits_only = true,
               .chunk = pick,
               .ctx = r};
     Err *e = session_feed(r->model.session, &f);
