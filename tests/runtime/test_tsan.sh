@@ -15,7 +15,8 @@ fi
 mkdir "$work/obj"
 # All but the text side, which has no threads (and wants more libraries).
 for src in runtime/base/*.c runtime/gguf*.c runtime/plan*.c runtime/module_*.c \
-    runtime/dev*.c runtime/exec.c runtime/flow.c runtime/kernel_set.c \
+    runtime/cuda*.c runtime/dev*.c runtime/exec.c runtime/flow.c \
+    runtime/kernel_set.c runtime/nvml.c runtime/nvrtc.c \
     runtime/pipeline.c runtime/pool.c runtime/program.c runtime/provider.c \
     runtime/session.c runtime/weights.c; do
     case $src in # as in CMakeLists.txt
@@ -25,8 +26,8 @@ for src in runtime/base/*.c runtime/gguf*.c runtime/plan*.c runtime/module_*.c \
     esac
     $cc $flags $extra -c "$src" -o "$work/obj/$(basename "$src" .c).o"
 done
-$cc $flags -shared tests/runtime/module_toy.c runtime/base/err.c \
-    runtime/base/buf.c -o "$work/module_toy.so"
+$cc $flags -D_GNU_SOURCE -shared tests/runtime/module_toy.c runtime/base/err.c \
+    runtime/base/buf.c runtime/base/memory.c -o "$work/module_toy.so"
 for test in pool exec pipeline staged; do
     $cc $flags "tests/runtime/test_$test.c" "$work"/obj/*.o \
         -lpthread -ldl -lm -o "$work/$test"
