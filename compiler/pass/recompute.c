@@ -1,9 +1,10 @@
-/* recompute.c - a norm and a rounding for each kernel that reads them.
+/* recompute.c - a norm and a rounding of its own for a kernel that reads them.
  *
  * Products read values that are normed and rounded first.  On a GPU every block
- * of a product can do that for itself in less time than a launch takes, if it
- * need not share the result: so each set of products with one left side gets
- * nodes of its own, which the rules *_prologue then join to it.  Only with
+ * of a product can do that for itself, in about the time of a launch, if nobody
+ * else reads the result: so a set of products with one left side, the only one
+ * that reads a norm, gets nodes of its own, which the rules *_prologue then join
+ * to it.  A norm for several sets is quicker computed once.  Only with
  * --fuse=layer. */
 #include "compiler/pass.h"
 
@@ -18,6 +19,7 @@ typedef struct {
     const Graph *from;
     Graph *to;
     Ref *map;
+    int *sets; /* by node of `from`: sets of products that read it */
     Own *own;
     int n, made;
 } Recompute;
@@ -65,14 +67,50 @@ static bool has_row_value(const Graph *g, Ref at)
     return at >= g->n_params && is_row_value(&g->node[at]);
 }
 
-static Ref own_left(Recompute *r, const Node *n)
+static Own *find_set(Recompute *r, const Node *n)
 {
     Ref ids = n->n_args > 2 ? n->arg[2] : NO_REF;
     for (int i = 0; i < r->n; i++)
         if (r->own[i].left == n->arg[0] && r->own[i].ids == ids)
-            return r->own[i].made;
+            return &r->own[i];
     Own *o = &r->own[r->n++];
-    *o = (Own){n->arg[0], ids, copy_chain(r, n->arg[0])};
+    *o = (Own){n->arg[0], ids, NO_REF};
+    return o;
+}
+
+/* Counts sets at every norm and rounding they read. */
+static void count_sets(Recompute *r)
+{
+    for (Ref i = 0; i < r->from->n_nodes; i++) {
+        const Node *n = &r->from->node[i];
+        int before = r->n;
+        if (!is_product(n) || (find_set(r, n), r->n == before))
+            continue;
+        for (Ref at = n->arg[0];
+             at >= r->from->n_params && (is_row_value(&r->from->node[at]) ||
+                                         is_view(&r->from->node[at]));
+             at = r->from->node[at].arg[0])
+            r->sets[at]++;
+    }
+}
+
+static bool is_shared(const Recompute *r, Ref at)
+{
+    for (; at >= r->from->n_params; at = r->from->node[at].arg[0]) {
+        const Node *n = &r->from->node[at];
+        if (!is_row_value(n) && !is_view(n))
+            return false;
+        if (r->sets[at] > 1)
+            return true;
+    }
+    return false;
+}
+
+static Ref own_left(Recompute *r, const Node *n)
+{
+    Own *o = find_set(r, n);
+    if (o->made == NO_REF)
+        o->made = copy_chain(r, n->arg[0]);
     return o->made;
 }
 
@@ -82,7 +120,8 @@ static void copy_nodes(Recompute *r)
         Node n = r->from->node[i];
         for (int k = 0; k < n.n_args; k++)
             n.arg[k] = r->map[n.arg[k]];
-        if (is_product(&n) && has_row_value(r->from, r->from->node[i].arg[0]))
+        if (is_product(&n) && has_row_value(r->from, r->from->node[i].arg[0]) &&
+            !is_shared(r, r->from->node[i].arg[0]))
             n.arg[0] = own_left(r, &r->from->node[i]);
         r->map[i] = add_node(r, n);
     }
@@ -120,7 +159,9 @@ Err *pass_recompute(PassContext *c, Module **m)
         Recompute r = {.c = c, .from = g,
                        .to = module_add(out, g->kind, g->name),
                        .map = ARENA_ARRAY(c->arena, Ref, g->n_nodes + 1),
+                       .sets = ARENA_ARRAY(c->arena, int, g->n_nodes + 1),
                        .own = ARENA_ARRAY(c->arena, Own, g->n_nodes + 1)};
+        count_sets(&r);
         copy_nodes(&r);
         drop_unread(&r);
         pass_explain(c, "recompute",

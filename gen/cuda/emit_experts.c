@@ -227,7 +227,7 @@ static void emit_plain(Experts *x, int i)
     const Part *part = &p->part[i];
     emit_include(x->e, "plain.cuh");
     emit_include(x->e, "prologue.cuh");
-    emit_kernel(x->e, emit_format(x->e, "_r%d", i), 128, 4,
+    emit_kernel(x->e, emit_format(x->e, "_r%d", i), 256, 2,
                 (CudaLaunch){.by = SYM_T,
                              .from = 1,
                              .to = INT64_MAX,
@@ -236,11 +236,11 @@ static void emit_plain(Experts *x, int i)
                              .shared = product_plain_shared(p)});
     emit_text(x->e,
               "{\n    SHARED_BUFFER(shared);\n"
-              "    float *x = (float *)(shared + 256);\n"
+              "    float *x = (float *)(shared + %lld);\n"
               "    const int pair = block_x(), n = block_y() * PLAIN_COLUMNS + "
-              "warp();\n"
+              "plain_column();\n"
               "    const i64 row = pair / %lld;\n",
-              (long long)x->divide);
+              (long long)product_plain_values_at(p), (long long)x->divide);
     product_plain_values(p);
     emit_text(x->e, "    const i64 expert = ((const i32 *)call.arg[%d])[pair];\n",
               x->ids);
@@ -248,11 +248,10 @@ static void emit_plain(Experts *x, int i)
         emit_format(x->e, "(expert * %lld + n)", (long long)part->columns);
     const char *when = emit_format(x->e, "n < %lld", (long long)part->columns);
     product_plain_first(p, i, row, when);
-    emit_text(x->e, "    if (%s) {\n", when);
-    product_plain_dots(p, i, row);
-    emit_text(x->e, "        if (lane() == 0)\n"
-                    "            %s_p%d(call, pair, n, sum);\n    }\n}\n",
-              x->e->name, i);
+    product_plain_dots(p, i, row, when);
+    emit_text(x->e, "    if ((%s) && plain_half() == 0 && lane() == 0)\n"
+                    "        %s_p%d(call, pair, n, sum%d);\n}\n",
+              when, x->e->name, i, i);
 }
 
 void emit_experts_class(Emit *e)

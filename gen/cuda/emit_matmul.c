@@ -7,7 +7,7 @@
 
 #include "gen/cuda/emit_product.h"
 
-enum { VEC_COLS = 4, VEC_SHARED = 96 << 10, GEMM_RING = 3 * (32 << 10) };
+enum { PLAIN_WARPS = 8, VEC_COLS = 4, VEC_SHARED = 96 << 10, GEMM_RING = 3 * (32 << 10) };
 
 /* ---- few rows */
 
@@ -327,39 +327,49 @@ void product_plain_first(Products *p, int i, const char *matrix_row,
     }
 }
 
-void product_plain_dots(Products *p, int i, const char *matrix_row)
+void product_plain_dots(Products *p, int i, const char *matrix_row,
+                        const char *when)
 {
     const Part *part = &p->part[i];
-    emit_text(p->e, "        float sum[%d];\n", part->n_products);
+    emit_text(p->e, "    float sum%d[%d] = {};\n    if (%s) {\n", i,
+              part->n_products, when);
     for (int k = 0; k < part->n_products; k++) {
         Ref product = part->product[k];
         const char *row = plain_row(p, product, matrix_row);
         if (is_wide(p, product))
-            emit_text(p->e, "        sum[%d] = plain_dot_row(w%d_%d, x, %s);\n", k,
-                      i, k, row);
+            emit_text(p->e, "        sum%d[%d] = plain_dot_row(w%d_%d, x, %s);\n",
+                      i, k, i, k, row);
         else
             emit_text(p->e,
-                      "        sum[%d] = plain_dot<%lld>(x, [&](int k) {\n"
+                      "        sum%d[%d] = plain_dot<%lld>(x, [&](int k) {\n"
                       "            return file_value_%s(%s, k);\n        });\n",
-                      k, (long long)p->k,
+                      i, k, (long long)p->k,
                       block_info[products_type(p, product)].name, row);
     }
+    emit_text(p->e, "    }\n    plain_total(sum%d, (float *)shared + %d);\n", i,
+              8 * PLAIN_WARPS * i);
+}
+
+/* The halves of each part's products, then the values. */
+int64_t product_plain_values_at(const Products *p)
+{
+    enum { ROOM = 33 };
+    int64_t floats = (int64_t)8 * PLAIN_WARPS * p->n;
+    return ((floats > ROOM ? floats : ROOM) * 4 + 127) & -128;
 }
 
 int64_t product_plain_shared(const Products *p)
 {
-    enum { ROOM = 256 };
-    return ROOM + p->k * 4;
+    return product_plain_values_at(p) + p->k * 4;
 }
 
 static void put_plain_part(Products *p, int i, const char *when,
                            const char *column)
 {
-    emit_text(p->e, "    if (%s) {\n", when);
-    product_plain_dots(p, i, column);
-    emit_text(p->e, "        if (lane() == 0)\n"
-                    "            %s_p%d(call, row, (int)%s, sum);\n    }\n",
-              p->e->name, i, column);
+    product_plain_dots(p, i, column, when);
+    emit_text(p->e, "    if ((%s) && plain_half() == 0 && lane() == 0)\n"
+                    "        %s_p%d(call, row, (int)%s, sum%d);\n",
+              when, p->e->name, i, column, i);
 }
 
 /* All parts that have launches for the same numbers of rows: columns of one
@@ -375,7 +385,7 @@ static void emit_plain(Products *p, int64_t to)
         return;
     emit_include(e, "plain.cuh");
     emit_include(e, "prologue.cuh");
-    emit_kernel(e, to == INT64_MAX ? "_r" : "_f", 128, 4,
+    emit_kernel(e, to == INT64_MAX ? "_r" : "_f", 256, 2,
                 (CudaLaunch){.by = p->lead,
                              .from = 1,
                              .to = to,
@@ -383,9 +393,11 @@ static void emit_plain(Products *p, int64_t to)
                              .y = {p->rows, p->lead, 1},
                              .shared = product_plain_shared(p)});
     emit_text(e, "{\n    SHARED_BUFFER(shared);\n"
-                 "    float *x = (float *)(shared + 256);\n"
+                 "    float *x = (float *)(shared + %lld);\n"
                  "    const i64 row = block_y();\n"
-                 "    const int n = block_x() * PLAIN_COLUMNS + warp();\n");
+                 "    const int n = block_x() * PLAIN_COLUMNS + "
+                 "plain_column();\n",
+              (long long)product_plain_values_at(p));
     for (int turn = 0; turn < 2; turn++) {
         int64_t first = 0;
         if (turn)

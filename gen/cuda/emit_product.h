@@ -75,12 +75,14 @@ void product_values(Products *p, bool split, const char *suffix, int64_t from,
 /* Matrix of floats times floats: values and weights in two parts. */
 bool product_is_split(const Products *p, const Part *part);
 /* For matrices as in the file: what is asked for early of rows `matrix_row` of
- * part i's matrices; the stage begins, the values of row `row` go to x; the
- * products; shared memory. */
+ * part i's matrices, if `when` says so; the stage begins, the values of row `row`
+ * go to x; the products, in sumI; shared memory. */
 void product_plain_first(Products *p, int i, const char *matrix_row,
                          const char *when);
 void product_plain_values(Products *p);
-void product_plain_dots(Products *p, int i, const char *matrix_row);
+void product_plain_dots(Products *p, int i, const char *matrix_row,
+                        const char *when);
+int64_t product_plain_values_at(const Products *p);
 int64_t product_plain_shared(const Products *p);
 /* The statement that multiplies what w0, w1 and place say. */
 void product_gemm(Products *p, const Part *part);

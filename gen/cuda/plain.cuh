@@ -1,11 +1,14 @@
 // plain.cuh - products with matrices that lie as in the file: floats, and odd
-// shapes.  A warp takes a column, its lanes along k; the values of a row lie in
+// shapes.  Two warps take a column, each half of k; the values of a row lie in
 // shared memory as f32.
 #pragma once
 #include "common.cuh"
 
-CONSTANT int PLAIN_THREADS = 128;
-CONSTANT int PLAIN_COLUMNS = PLAIN_THREADS / 32;
+CONSTANT int PLAIN_THREADS = 256;
+CONSTANT int PLAIN_COLUMNS = PLAIN_THREADS / 64;
+// The column of the block that this warp works on, and which half of it.
+DEVICE int plain_column() { return warp() / 2; }
+DEVICE int plain_half() { return warp() & 1; }
 
 // Value k of a row as kernels hand it over.
 struct PlainF32 {
@@ -37,13 +40,24 @@ template <int K, class Weight>
 DEVICE float plain_dot(const float *x, const Weight &weight)
 {
     float sum[4] = {};
-    int k = lane();
-    for (; k + 96 < K; k += 128)
+    int k = plain_half() * 32 + lane();
+    for (; k + 192 < K; k += 256)
         UNROLL for (int i = 0; i < 4; i++)
-            sum[i] += x[k + 32 * i] * weight(k + 32 * i);
-    for (; k < K; k += 32)
+            sum[i] += x[k + 64 * i] * weight(k + 64 * i);
+    for (; k < K; k += 64)
         sum[0] += x[k] * weight(k);
     return warp_sum(sum[0] + sum[1] + (sum[2] + sum[3]));
+}
+
+// Both halves of the products of a column, one a matrix: all threads of the
+// block come here.  room: P * PLAIN_THREADS / 32 floats.
+template <int P> DEVICE void plain_total(float (&sum)[P], float *room)
+{
+    if (lane() == 0)
+        UNROLL for (int p = 0; p < P; p++) room[p * 8 + warp()] = sum[p];
+    sync_threads(0, PLAIN_THREADS);
+    UNROLL for (int p = 0; p < P; p++)
+        sum[p] = room[p * 8 + (warp() & ~1)] + room[p * 8 + (warp() | 1)];
 }
 
 // ---- rows of floats
@@ -82,34 +96,40 @@ struct File_bf16 {
     }
 };
 
-// The product with K values (a multiple of 128) and a row of floats, the first
-// part of which is asked for early.
+// A warp's half of the product with K values (a multiple of 128) and a row of
+// floats, the first part of which is asked for early.
 template <class F, int K> struct PlainRow {
-    CONSTANT int AHEAD = K / 128 < 8 ? K / 128 : 8;
+    CONSTANT int EACH = (K / 128 + 1) / 2;
+    CONSTANT int AHEAD = EACH < 16 ? EACH : 16;
     float w[AHEAD][4];
 };
+// Pieces of 128 values, `from` on, of this warp's: every second one.
 template <class F, int K>
 DEVICE void plain_load(PlainRow<F, K> &r, const u8 *row, int from)
 {
-    UNROLL for (int i = 0; i < r.AHEAD; i++)
-        if (from + i * 128 < K)
-            F::four(row + (from + i * 128 + lane() * 4) * F::BYTES, r.w[i]);
+    UNROLL for (int i = 0; i < r.AHEAD; i++) {
+        int k = (2 * (from + i) + plain_half()) * 128;
+        if (k < K)
+            F::four(row + (k + lane() * 4) * F::BYTES, r.w[i]);
+    }
 }
 template <class F, int K>
 DEVICE float plain_dot_row(PlainRow<F, K> &r, const float *x, const u8 *row)
 {
     float sum[4] = {};
-    NO_UNROLL for (int from = 0; from < K; from += r.AHEAD * 128) {
+    NO_UNROLL for (int from = 0; from < r.EACH; from += r.AHEAD) {
         if (from)
             plain_load(r, row, from);
-        UNROLL for (int i = 0; i < r.AHEAD; i++)
-            if (from + i * 128 < K) {
-                float4 v = ((const float4 *)x)[(from + i * 128) / 4 + lane()];
+        UNROLL for (int i = 0; i < r.AHEAD; i++) {
+            int k = (2 * (from + i) + plain_half()) * 128;
+            if (k < K) {
+                float4 v = ((const float4 *)x)[k / 4 + lane()];
                 sum[0] += v.x * r.w[i][0];
                 sum[1] += v.y * r.w[i][1];
                 sum[2] += v.z * r.w[i][2];
                 sum[3] += v.w * r.w[i][3];
             }
+        }
     }
     return warp_sum(sum[0] + sum[1] + (sum[2] + sum[3]));
 }
