@@ -62,7 +62,7 @@ enum {
 };
 
 typedef enum {
-    CUDA_CAPTURE_THREAD_LOCAL = 1, /* what other threads do meanwhile is theirs */
+    CUDA_CAPTURE_THREAD_LOCAL = 1, /* what other threads do is theirs */
 } CudaCaptureMode;
 
 /* CUlaunchAttribute: id, padding to 8 bytes, a union of 64 bytes. */

@@ -40,7 +40,6 @@ typedef struct {
 /* What opens a device.  Kernels stand in a set by their number in the plan. */
 typedef struct {
     const PlanDevice *plan;
-    int64_t tokens, outputs; /* most of a step */
     Pool *pool;
     const struct KernelSet *host; /* kernels for devices of kind "host" */
     struct CudaKernels *cuda;     /* and "cuda" */
@@ -81,8 +80,8 @@ typedef struct {
      * staging: n bytes for it to fill.  write_rows: rows [first, first + n) of
      * a weight, as in the file, go from there to where and how the plan wants
      * them; first is a multiple of 16, and n too unless the weight ends there
-     * or lies as in the file.  The staging memory may be asked for again.  loaded: waits, and frees what
-     * loading took. */
+     * or lies as in the file.  The staging memory may be asked for again.
+     * loaded: waits, and frees what loading took. */
     Err *(*staging)(Device *d, int thread, int64_t n, void **out);
     Err *(*write_rows)(Device *d, int thread, const PlanWeight *w,
                        int64_t first, int64_t n, const void *src);

@@ -430,8 +430,8 @@ static Err *open_devices(Exec *x, const ExecSpec *spec)
 {
     const Plan *p = spec->plan;
     for (int i = 0; i < p->n_devices; i++)
-        TRY(device_open(&(DeviceSpec){&p->device[i], p->batch, p->outputs,
-                                      spec->pool, spec->kernels, spec->cuda},
+        TRY(device_open(&(DeviceSpec){&p->device[i], spec->pool, spec->kernels,
+                                      spec->cuda},
                         &x->device[i]));
     return weights_load(spec, x->device);
 }

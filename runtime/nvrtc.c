@@ -133,8 +133,8 @@ static Err *search(void)
         }
     }
     return err_new(ERR_DEVICE,
-                   "NVRTC, which compiles CUDA kernels, is not on this machine: "
-                   "install libnvrtc.so.%s (package cuda-nvrtc, or put it and "
+                   "NVRTC, which compiles CUDA kernels, is not on this "
+                   "machine: install libnvrtc.so.%s (package cuda-nvrtc, or put it and "
                    "its libnvrtc-builtins beside this program)",
                    new_driver ? "13 or .12" : "12");
 }

@@ -116,7 +116,8 @@ static void describe(const Loaded *l, Reading *m)
                              .scratch = {0, SYM_ONE, 1}};
     m->unit = (CudaSource){
         "bandwidth", "#include \"bandwidth.cuh\"\n"
-                     "KERNEL(read_all, 2, 256, 4) { read_everything(call); }\n"};
+                     "KERNEL(read_all, 2, 256, 4)\n"
+                     "{\n    read_everything(call);\n}\n"};
     m->code = (CudaCode){.n_units = 1,
                          .n_headers = l->code->n_headers,
                          .n_kernels = 1,
@@ -154,12 +155,8 @@ static Err *measure(const Loaded *l, ModuleCache *cache, double *bytes_per_s)
                                            .cache = cache,
                                            .pool = l->pool},
                         &k));
-    DO(device_open(&(DeviceSpec){.plan = &m.device,
-                                 .tokens = m.mib,
-                                 .outputs = 1,
-                                 .pool = l->pool,
-                                 .cuda = k},
-                   &d));
+    DO(device_open(
+        &(DeviceSpec){.plan = &m.device, .pool = l->pool, .cuda = k}, &d));
     DO(read_often(d, m.mib, bytes_per_s));
 out:
     device_close(d);

@@ -1,4 +1,4 @@
-/* cmd_cache.c - `sextet cache`: what compiled kernels take, and away with them. */
+/* cmd_cache.c - `sextet cache`: what compiled kernels take; away with them. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

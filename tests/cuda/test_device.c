@@ -492,7 +492,7 @@ Test(device, weights_in_tiles)
     toy_ok(gguf_open(path, &file));
     toy_ok(cuda_code(p, &code));
     toy_ok(cuda_kernels_new(&(CudaKernelsSpec){p, code, cache, pool, 1, 1}, &k));
-    toy_ok(device_open(&(DeviceSpec){&p->device[0], 4, 1, pool, NULL, k}, &d));
+    toy_ok(device_open(&(DeviceSpec){&p->device[0], pool, NULL, k}, &d));
     ExecSpec spec = {.plan = p, .file = file, .pool = pool};
     toy_ok(weights_load(&spec, &d));
     toy_ok(d->kind->fetch(d, (Place){REGION_WEIGHTS, 0}, p->device[0].weights,
