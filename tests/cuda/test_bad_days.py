@@ -4,6 +4,7 @@ new: one clear message and the best that can be done. And what --devices=auto, t
 cache, --dump and --kernel-dir do. On the fake driver and NVRTC."""
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -123,6 +124,31 @@ refused("a driver that does not start", "cuInit", "--devices=cuda", FAKE_CUDA_FA
 works("a newer card", "newer than NVRTC", "--devices=cuda", FAKE_CUDA_ARCH="130", want=cuda)
 refused("a launch that fails", "kernel", "--devices=cuda", FAKE_CUDA_FAIL="cuLaunchKernelEx:5+=700")
 refused("a step that fails", "cuStreamSynchronize", "--devices=cuda", FAKE_CUDA_FAIL="cuStreamSynchronize:4+=719")
+
+# ---- every function of the driver and of NVRTC fails, from its first, second and fifth call on: the same
+# logits or one message, nothing else
+def exported(table):
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "runtime", table)) as f:
+        return re.findall(r"^(?:CUDA|NVRTC)_SYM\((\w+?)(?:_v2)?,", f.read(), re.M)
+
+
+def outcome(name, n, code):
+    status, said, logits = evaluate("--devices=cuda:0*2", "--batch=1", "--threads=2",
+                                    cache="none" if name.startswith("nvrtc") else "cache",
+                                    FAKE_CUDA_FAIL=f"{name}:{n}+={code}")
+    messages = [line for line in said.splitlines() if line.startswith("sextet: ") and "warning" not in line]
+    shutil.rmtree(os.path.join(tmp.name, "none"), ignore_errors=True)
+    good = status == 0 and logits == single or status == 1 and len(messages) == 1
+    expect(f"{name} fails with {code} from call {n} on: {messages[0][8:90] if messages else 'goes on'}", good,
+           f"{status} {said}")
+
+
+for name in exported("cuda_syms.def"):
+    for n, code in ((1, 719), (2, 2), (5, 700)):
+        outcome(name, n, code)
+for name in exported("nvrtc_syms.def"):
+    if name != "nvrtcDestroyProgram":  # what it does not give back is its own
+        outcome(name, 1, 1)
 
 # ---- NVRTC
 if not REAL_NVRTC:
