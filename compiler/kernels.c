@@ -31,12 +31,14 @@ static KernelClass class_of_kind(OpKind k)
 
 KernelClass kernel_class(const Graph *k)
 {
+    KernelClass first = KERNEL_ROW;
     for (Ref i = 0; i < k->n_nodes; i++) {
         KernelClass c = class_of_kind(op_info(k->node[i].op)->kind);
-        if (c != KERNEL_ROW)
+        if (c == KERNEL_EXPERTS)
             return c;
+        first = first == KERNEL_ROW ? c : first;
     }
-    return KERNEL_ROW;
+    return first;
 }
 
 /* ---- what a group reads and makes ---- */
@@ -287,7 +289,8 @@ bool kernel_is_layered(const Graph *k)
         return false;
     for (Ref i = k->n_params; i < k->n_nodes; i++) {
         const Node *n = &k->node[i];
-        if (n->op == OP_combine || kernel_is_prologue(k, i))
+        if (n->op == OP_combine || kernel_is_prologue(k, i) ||
+            (n->op == OP_matmul && kernel_class(k) == KERNEL_EXPERTS))
             return true;
         for (int j = 0; op_info(n->op)->kind == KIND_EW && j < n->n_args; j++)
             if (k->node[n->arg[j]].op == OP_slice)

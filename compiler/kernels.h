@@ -29,7 +29,8 @@
  *              With --fuse=layer (GPUs only), of matmul and experts: before the
  *              products rmsnorm over whole rows, then quantize, of a parameter,
  *              read by the products alone; among the elementwise nodes combine
- *              of two parameters; operands that are parts of rows.
+ *              of two parameters; operands that are parts of rows; beside the
+ *              products of experts those of matmul with the same x.
  *   attention  one attention node, then EW nodes on [T,H,d] (or reshaped to
  *              [T,H*d]) with parameters of that shape or scalars.
  *   conv       one causal_conv1d, then EW nodes on [T,C] with parameters of that
@@ -49,7 +50,8 @@ typedef enum {
 } KernelClass;
 extern const char *const kernel_class_name[KERNEL_CLASS_COUNT];
 
-/* The class of a kernel function, decided by its one non-ROW op kind. */
+/* The class of a kernel function, decided by its one non-ROW op kind; experts if
+ * other products stand beside them. */
 KernelClass kernel_class(const Graph *kernel);
 Err *kernel_verify(const Graph *kernel) MUST_USE;
 /* A node of a prologue: a norm or rounding between a parameter and products. */

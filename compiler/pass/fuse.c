@@ -108,11 +108,12 @@ static bool read_by_alone(const Pair *p, Ref r, int unit)
  * and nowhere else. */
 static bool is_prologue(const Pair *p, KernelClass c)
 {
+    enum { LONG_ROW = 4096 }; /* every block reads all of it */
     Ref r = p->u->head[p->a];
     const Node *n = node_at(p, r);
     if (p->u->class[p->b] != c || !is_single(p, p->a) ||
         (n->op != OP_rmsnorm && n->op != OP_quantize) ||
-        !read_by_alone(p, r, p->b))
+        type_last(&n->type) > LONG_ROW || !read_by_alone(p, r, p->b))
         return false;
     for (int k = p->u->user_at[r]; k < p->u->user_at[r + 1]; k++) {
         const Node *by = node_at(p, (Ref)p->u->user[k]);
@@ -178,6 +179,16 @@ static bool same_input(const Pair *p, KernelClass c)
     const Node *x = product_of(p, p->a), *y = product_of(p, p->b);
     return x->arg[0] == y->arg[0] &&
            (c != KERNEL_EXPERTS || x->arg[2] == y->arg[2]);
+}
+
+/* Products with experts and with one matrix for all, of the same values. */
+static bool fuse_experts_beside(const Pair *p)
+{
+    KernelClass a = p->u->class[p->a], b = p->u->class[p->b];
+    if (!(a == KERNEL_EXPERTS && b == KERNEL_MATMUL) &&
+        !(a == KERNEL_MATMUL && b == KERNEL_EXPERTS))
+        return false;
+    return product_of(p, p->a)->arg[0] == product_of(p, p->b)->arg[0];
 }
 
 static bool fuse_matmul_siblings(const Pair *p)

@@ -75,13 +75,15 @@ static void first_units(Units *u)
 
 static KernelClass class_of(const Units *u, int unit)
 {
+    KernelClass first = KERNEL_ROW;
     Graph one = {.n_nodes = 1};
     for (Ref i = u->head[unit]; i != NO_REF; i = u->next[i]) {
         one.node = &u->g->node[i];
-        if (kernel_class(&one) != KERNEL_ROW)
-            return kernel_class(&one);
+        KernelClass c = kernel_class(&one);
+        if (first == KERNEL_ROW || c == KERNEL_EXPERTS)
+            first = c;
     }
-    return KERNEL_ROW;
+    return first;
 }
 
 Units *units_new(PassContext *c, Graph *g)
@@ -208,7 +210,8 @@ void units_join(Units *u, int a, int b, const char *rule)
         u->of[i] = a;
     merge_nodes(u, a, b);
     u->size[a] += u->size[b];
-    u->class[a] = u->class[a] == KERNEL_ROW ? u->class[b] : u->class[a];
+    if (u->class[a] == KERNEL_ROW || u->class[b] == KERNEL_EXPERTS)
+        u->class[a] = u->class[b];
     u->rule[a] = rule;
 }
 

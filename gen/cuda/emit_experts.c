@@ -58,7 +58,6 @@ static void put_vec(Experts *x, int i)
     int j = products_width(p);
     long long tiles = p->k / (128 * j);
     emit_text(x->e,
-              "{\n    SHARED_BUFFER(shared);\n"
               "    typedef Vec<%s, %d, Act%s, %lld, %d, 1, %d> V;\n"
               "    float *room = (float *)(shared + %lld);\n"
               "    u8 *table = shared + %lld;\n"
@@ -76,31 +75,89 @@ static void put_vec(Experts *x, int i)
     emit_text(x->e,
               "    stage_begin();\n"
               "    vec_experts<V, %d>(v, (const i32 *)call.arg[%d], call.tokens "
-              "* %lld, room, %lld, (i64)%lld * %s::BYTES, ask, put,\n"
-              "        [&](int pair, int n, const float *sum) { %s_p%d(call, "
-              "pair, n, sum); });\n}\n",
+              "* %lld, room, %lld, (i64)%lld * %s::BYTES, me, all, ask, put,\n"
+              "        [&](int pair, int n, const float *sum) { %s_%sp%d(call, "
+              "pair, n, sum); });\n",
               part->n_products, x->ids, (long long)x->slots,
               (long long)rows_of(part), (long long)rows_of(part) * tiles, b,
-              x->e->name, i);
+              x->e->name, p->prefix, i);
 }
 
-static void emit_few(Experts *x, int i, int64_t tokens)
+/* Blocks that have something to do, for each token. */
+static int64_t vec_units(const Experts *x, const Part *part)
 {
-    Products *p = x->p;
-    const Part *part = &p->part[i];
-    int64_t tiles = p->k / (128 * products_width(p));
+    int64_t tiles = x->p->k / (128 * products_width(x->p));
     int64_t slots = 8 / product_warps(tiles);
-    emit_kernel(x->e, emit_format(x->e, "_v%d", i), 256, 2,
+    return x->slots * ((rows_of(part) + slots - 1) / slots);
+}
+
+static int64_t vec_shared(const Experts *x)
+{
+    return product_table_at(x->p, 1, 1) + products_table(x->p);
+}
+
+static void emit_few(Experts *x, int i, int64_t from)
+{
+    emit_kernel(x->e, product_suffix(x->p, emit_format(x->e, "v%d", i)), 256, 2,
                 (CudaLaunch){.by = SYM_T,
-                             .from = 1,
-                             .to = tokens,
-                             .x = {x->slots * ((rows_of(part) + slots - 1) / slots),
-                                   SYM_T, 1},
+                             .from = from,
+                             .to = FEW_TOKENS,
+                             .x = {vec_units(x, &x->p->part[i]), SYM_T, 1},
                              .y = {1, SYM_ONE, 1},
                              .per_sm = 2,
-                             .shared = product_table_at(p, 1, 1) +
-                                       products_table(p)});
+                             .shared = vec_shared(x)});
+    emit_text(x->e, "{\n    SHARED_BUFFER(shared);\n"
+                    "    const int me = block_x(), all = blocks_x();\n");
     put_vec(x, i);
+    emit_text(x->e, "}\n");
+}
+
+/* ---- one token: the products beside the experts in the same launch */
+
+static int64_t part_bytes(const Products *p, const Part *part)
+{
+    int64_t bytes = 0;
+    for (int k = 0; k < part->n_products; k++)
+        bytes += block_bytes(products_type(p, part->product[k]),
+                             p->k * part->columns);
+    return bytes;
+}
+
+static bool joins_beside(const Experts *x, const Products *beside)
+{
+    return beside && x->p->n == 1 && x->p->part[0].tiles && !x->p->split &&
+           product_has_single(beside);
+}
+
+/* Blocks are shared out by bytes. */
+static void emit_together(Experts *x, Products *beside)
+{
+    Emit *e = x->e;
+    int64_t experts = x->slots * part_bytes(x->p, &x->p->part[0]), other = 0;
+    int64_t units = vec_units(x, &x->p->part[0]) + product_single_units(beside);
+    int64_t mine = vec_shared(x), theirs = product_single_shared(beside);
+    for (int i = 0; i < beside->n; i++)
+        other += part_bytes(beside, &beside->part[i]);
+    long long percent = other * 100 / (experts + other) + 1;
+    emit_kernel(e, "_t", 256, 2,
+                (CudaLaunch){.by = SYM_T,
+                             .from = 1,
+                             .to = 1,
+                             .x = {units, SYM_ONE, 1},
+                             .y = {1, SYM_ONE, 1},
+                             .per_sm = 2,
+                             .shared = mine > theirs ? mine : theirs});
+    emit_text(e, "{\n    SHARED_BUFFER(shared);\n"
+                 "    const int those = most(least(blocks_x() * %lld / 100, "
+                 "blocks_x() - 1), 1);\n"
+                 "    if (block_x() >= those) {\n"
+                 "    const int me = block_x() - those, all = blocks_x() - "
+                 "those;\n",
+              percent);
+    put_vec(x, 0);
+    emit_text(e, "    } else {\n    const int me = block_x(), all = those;\n");
+    product_single(beside);
+    emit_text(e, "    }\n}\n");
 }
 
 /* ---- many tokens */
@@ -110,7 +167,7 @@ static void emit_sort(Experts *x, int64_t from)
     /* no more pieces, of three words, than pairs */
     x->sorted = emit_scratch(x->e, 16 + 4 * (x->slots + 3 * x->slots), SYM_T);
     emit_include(x->e, "sort.cuh");
-    emit_kernel(x->e, "_s", SORT_THREADS, 1,
+    emit_kernel(x->e, product_suffix(x->p, "s"), SORT_THREADS, 1,
                 (CudaLaunch){.by = SYM_T,
                              .from = from,
                              .to = INT64_MAX,
@@ -153,15 +210,17 @@ static void put_gemm_results(Experts *x, int i)
                     "                const int pair = sorted.pair[piece[1] + t];\n");
     if (part->n_products == 2)
         emit_text(x->e, "                const float sums[2] = {a, b};\n"
-                        "                %s_p%d(call, pair, row * 16 + m, "
+                        "                %s_%sp%d(call, pair, row * 16 + m, "
                         "sums);\n",
-                  x->e->name, i);
+                  x->e->name, x->p->prefix, i);
     else
-        emit_text(x->e, "                %s_p%d(call, pair, row * 16 + m, &a);\n"
+        emit_text(x->e, "                %s_%sp%d(call, pair, row * 16 + m, "
+                        "&a);\n"
                         "                if (row + 1 < %lld)\n"
-                        "                    %s_p%d(call, pair, row * 16 + 16 + "
+                        "                    %s_%sp%d(call, pair, row * 16 + 16 + "
                         "m, &b);\n",
-                  x->e->name, i, (long long)rows_of(part), x->e->name, i);
+                  x->e->name, x->p->prefix, i, (long long)rows_of(part),
+                  x->e->name, x->p->prefix, i);
     emit_text(x->e, "            });\n");
 }
 
@@ -203,11 +262,11 @@ static void emit_many(Experts *x, int64_t from)
     emit_sort(x, from);
     const char *values =
         emit_scratch(x->e, p->rows * p->k * (split ? 4 : 2), SYM_T);
-    product_values(p, split, "_x", from, values);
+    product_values(p, split, "x", from, values);
     for (int i = 0; i < p->n; i++) {
         if (!p->part[i].tiles)
             continue;
-        emit_kernel(x->e, emit_format(x->e, "_m%d", i), 256, 1,
+        emit_kernel(x->e, product_suffix(p, emit_format(x->e, "m%d", i)), 256, 1,
                     (CudaLaunch){.by = SYM_T,
                                  .from = from,
                                  .to = INT64_MAX,
@@ -227,7 +286,7 @@ static void emit_plain(Experts *x, int i)
     const Part *part = &p->part[i];
     emit_include(x->e, "plain.cuh");
     emit_include(x->e, "prologue.cuh");
-    emit_kernel(x->e, emit_format(x->e, "_r%d", i), 256, 2,
+    emit_kernel(x->e, product_suffix(p, emit_format(x->e, "r%d", i)), 256, 2,
                 (CudaLaunch){.by = SYM_T,
                              .from = 1,
                              .to = INT64_MAX,
@@ -250,39 +309,61 @@ static void emit_plain(Experts *x, int i)
     product_plain_first(p, i, row, when);
     product_plain_dots(p, i, row, when);
     emit_text(x->e, "    if ((%s) && plain_half() == 0 && lane() == 0)\n"
-                    "        %s_p%d(call, pair, n, sum%d);\n}\n",
-              when, x->e->name, i, i);
+                    "        %s_%sp%d(call, pair, n, sum%d);\n}\n",
+              when, x->e->name, p->prefix, i, i);
 }
 
-void emit_experts_class(Emit *e)
+static Experts experts_of(Emit *e)
 {
-    Products *p = products_new(e, KIND_EXPERTS);
     const Node *any = emit_node(e, emit_find(e, KIND_EXPERTS));
     const Type *ids = &emit_node(e, any->arg[2])->type;
-    Experts x = {.p = p,
+    Experts x = {.p = products_new(e, KIND_EXPERTS, ""),
                  .e = e,
                  .ids = emit_arg(e, emit_root(e, any->arg[2])),
                  .slots = type_last(ids),
                  .experts = emit_node(e, any->arg[1])->type.dim[2].k};
-    x.divide = x.slots / p->rows;
+    x.divide = x.slots / x.p->rows;
+    return x;
+}
+
+static void emit_parts(Experts *x, bool alone)
+{
+    Products *p = x->p;
     bool tiles = false;
-    products_include(p);
-    emit_ops(e);
-    for (int i = 0; i < p->n; i++) {
-        products_done(p, i);
+    for (int i = 0; i < p->n; i++)
         tiles = tiles || p->part[i].tiles;
-    }
-    int64_t few = tiles ? FEW_TOKENS : 0;
-    if (few)
-        emit_include(e, "matvec.cuh");
-    for (int i = 0; few && i < p->n; i++)
-        if (p->part[i].tiles)
-            emit_few(&x, i, few);
     if (tiles)
-        emit_many(&x, few + 1);
+        emit_include(x->e, "matvec.cuh");
+    for (int i = 0; i < p->n; i++)
+        if (p->part[i].tiles)
+            emit_few(x, i, alone ? 1 : 2);
+    if (tiles)
+        emit_many(x, FEW_TOKENS + 1);
     for (int i = 0; i < p->n; i++)
         if (!p->part[i].tiles)
-            emit_plain(&x, i);
+            emit_plain(x, i);
     if (p->split)
         products_members(p);
+}
+
+void emit_experts_class(Emit *e)
+{
+    Experts x = experts_of(e);
+    Products *beside = emit_find(e, KIND_MATMUL) == NO_REF
+                           ? NULL
+                           : products_new(e, KIND_MATMUL, "d");
+    bool together = joins_beside(&x, beside);
+    products_include(x.p);
+    if (beside)
+        products_include(beside);
+    emit_ops(e);
+    for (int i = 0; i < x.p->n; i++)
+        products_done(x.p, i);
+    for (int i = 0; beside && i < beside->n; i++)
+        products_done(beside, i);
+    if (together)
+        emit_together(&x, beside);
+    emit_parts(&x, !together);
+    if (beside)
+        product_launches(beside, !together);
 }

@@ -61,15 +61,15 @@ static void put_vec_rows(Products *p, int i, int cols)
               "    %s::table(shared + TABLES, thread(), VEC_THREADS);\n"
               "    sync_threads(0, VEC_THREADS);\n"
               "    unit = vec_rows<V%d, %d, %d>(v%d, r%d, room, %lld, unit, "
-              "blocks_x(), [&](int t, int n, const float *sum) {\n"
+              "all, [&](int t, int n, const float *sum) {\n"
               "        if (t < rows)\n"
-              "            %s_p%d(call, t, n, sum);\n"
+              "            %s_%sp%d(call, t, n, sum);\n"
               "    });\n",
               products_block(p, part->product[0]), i, part->n_products, cols, i,
-              i, (long long)part->columns / 16, e->name, i);
+              i, (long long)part->columns / 16, e->name, p->prefix, i);
 }
 
-static int64_t vec_units(Products *p, const Part *part)
+static int64_t vec_units(const Products *p, const Part *part)
 {
     int64_t tiles = p->k / (128 * products_width(p));
     int slots = 8 / product_warps(tiles);
@@ -79,12 +79,11 @@ static int64_t vec_units(Products *p, const Part *part)
 static void put_vec_body(Products *p, int cols)
 {
     Emit *e = p->e;
-    int first = -1;
-    emit_text(e, "{\n    SHARED_BUFFER(shared);\n"
-                 "    constexpr int TABLES = %lld;\n"
+    bool first = true;
+    emit_text(e, "    constexpr int TABLES = %lld;\n"
                  "    float *room = (float *)(shared + %lld);\n"
                  "    const i64 rows = (i64)%s * %lld;\n"
-                 "    int unit = block_x();\n",
+                 "    int unit = me;\n",
               (long long)product_table_at(p, cols, cols),
               (long long)product_room_at(p, cols), emit_count(p->lead),
               (long long)p->rows);
@@ -94,31 +93,54 @@ static void put_vec_body(Products *p, int cols)
         put_vec(p, i, cols);
         emit_text(e, "    vec_first(v%d, r%d, %lld, unit);\n", i, i,
                   (long long)p->part[i].columns / 16);
-        if (first < 0)
+        if (first)
             products_stage(p, "(int)rows", "room");
-        first = i;
+        first = false;
         put_vec_rows(p, i, cols);
     }
-    emit_text(e, "}\n");
+}
+
+static int64_t vec_shared(const Products *p, int cols)
+{
+    return product_table_at(p, cols, cols) + products_table(p);
+}
+
+static int64_t all_vec_units(const Products *p)
+{
+    int64_t units = 0;
+    for (int i = 0; i < p->n; i++)
+        units += p->part[i].tiles ? vec_units(p, &p->part[i]) : 0;
+    return units;
 }
 
 static void emit_vec(Products *p, int cols, int64_t from, int64_t to)
 {
     Emit *e = p->e;
-    int64_t units = 0;
-    for (int i = 0; i < p->n; i++)
-        units += p->part[i].tiles ? vec_units(p, &p->part[i]) : 0;
-    emit_kernel(e, emit_format(e, "_v%d", cols), 256, 2,
+    emit_kernel(e, product_suffix(p, emit_format(e, "v%d", cols)), 256, 2,
                 (CudaLaunch){.by = p->lead,
                              .from = from,
                              .to = to,
-                             .x = {units, SYM_ONE, 1},
+                             .x = {all_vec_units(p), SYM_ONE, 1},
                              .y = {1, SYM_ONE, 1},
                              .per_sm = 2,
-                             .shared = product_table_at(p, cols, cols) +
-                                       products_table(p)});
+                             .shared = vec_shared(p, cols)});
+    emit_text(e, "{\n    SHARED_BUFFER(shared);\n"
+                 "    const int me = block_x(), all = blocks_x();\n");
     put_vec_body(p, cols);
+    emit_text(e, "}\n");
 }
+
+bool product_has_single(const Products *p)
+{
+    bool all = p->rows == 1 && !p->split && vec_shared(p, 1) <= VEC_SHARED;
+    for (int i = 0; i < p->n; i++)
+        all = all && p->part[i].tiles;
+    return all;
+}
+
+int64_t product_single_units(const Products *p) { return all_vec_units(p); }
+int64_t product_single_shared(const Products *p) { return vec_shared(p, 1); }
+void product_single(Products *p) { put_vec_body(p, 1); }
 
 /* ---- many rows */
 
@@ -138,7 +160,7 @@ void product_values(Products *p, bool split, const char *suffix, int64_t from,
     int64_t per = p->source ? 1 : 4 * 256 * 4 / p->k + 1;
     emit_include(e, "plain.cuh");
     emit_include(e, "gemm.cuh");
-    emit_kernel(e, suffix, 256, 2,
+    emit_kernel(e, product_suffix(p, suffix), 256, 2,
                 (CudaLaunch){.by = p->lead,
                              .from = from,
                              .to = INT64_MAX,
@@ -214,15 +236,16 @@ static void put_gemm_body(Products *p, int i, const char *values)
                  "float a, float b) {\n");
     if (two)
         emit_text(e, "                const float sums[2] = {a, b};\n"
-                     "                %s_p%d(call, first + t, row * 16 + m, "
+                     "                %s_%sp%d(call, first + t, row * 16 + m, "
                      "sums);\n",
-                  e->name, i);
+                  e->name, p->prefix, i);
     else
-        emit_text(e, "                %s_p%d(call, first + t, row * 16 + m, &a);\n"
+        emit_text(e, "                %s_%sp%d(call, first + t, row * 16 + m, "
+                     "&a);\n"
                      "                if (row + 1 < %lld)\n"
-                     "                    %s_p%d(call, first + t, row * 16 + 16 "
+                     "                    %s_%sp%d(call, first + t, row * 16 + 16 "
                      "+ m, &b);\n",
-                  e->name, i, all, e->name, i);
+                  e->name, p->prefix, i, all, e->name, p->prefix, i);
     emit_text(e, "            });\n    }\n}\n");
 }
 
@@ -232,7 +255,7 @@ static void emit_gemm(Products *p, int i, int64_t from, const char *values)
     const Part *part = &p->part[i];
     int64_t each = part->n_products == 2 ? 4 : 8;
     emit_include(e, "gemm.cuh");
-    emit_kernel(e, emit_format(e, "_m%d", i), 256, 1,
+    emit_kernel(e, product_suffix(p, emit_format(e, "m%d", i)), 256, 1,
                 (CudaLaunch){.by = p->lead,
                              .from = from,
                              .to = INT64_MAX,
@@ -257,7 +280,7 @@ static void emit_gemms(Products *p, int64_t from, bool float_rows)
                 values = emit_scratch(e, p->rows * p->k * (split ? 4 : 2),
                                       p->lead);
                 product_values(p, split,
-                               emit_format(e, "_%c%d", float_rows ? 'y' : 'x',
+                               emit_format(e, "%c%d", float_rows ? 'y' : 'x',
                                            split),
                                from, values);
             }
@@ -368,8 +391,8 @@ static void put_plain_part(Products *p, int i, const char *when,
 {
     product_plain_dots(p, i, column, when);
     emit_text(p->e, "    if ((%s) && plain_half() == 0 && lane() == 0)\n"
-                    "        %s_p%d(call, row, (int)%s, sum%d);\n",
-              when, p->e->name, i, column, i);
+                    "        %s_%sp%d(call, row, (int)%s, sum%d);\n",
+              when, p->e->name, p->prefix, i, column, i);
 }
 
 /* All parts that have launches for the same numbers of rows: columns of one
@@ -385,7 +408,7 @@ static void emit_plain(Products *p, int64_t to)
         return;
     emit_include(e, "plain.cuh");
     emit_include(e, "prologue.cuh");
-    emit_kernel(e, to == INT64_MAX ? "_r" : "_f", 256, 2,
+    emit_kernel(e, product_suffix(p, to == INT64_MAX ? "r" : "f"), 256, 2,
                 (CudaLaunch){.by = p->lead,
                              .from = 1,
                              .to = to,
@@ -421,32 +444,50 @@ static void emit_plain(Products *p, int64_t to)
     emit_text(e, "}\n");
 }
 
-void emit_matmul_class(Emit *e)
+/* The launches of few rows in tiles; returns the most rows they take. */
+static int64_t emit_vecs(Products *p, bool single)
 {
-    Products *p = products_new(e, KIND_MATMUL);
-    bool tiles = false, floats = false;
     int64_t few = 0;
-    products_include(p);
-    emit_ops(e);
+    for (int cols = 1; cols <= VEC_COLS; cols += VEC_COLS - 1)
+        if (p->rows * cols <= VEC_COLS && vec_shared(p, cols) <= VEC_SHARED) {
+            if (cols > 1 || single)
+                emit_vec(p, (int)p->rows * cols, few + 1, cols);
+            few = cols;
+        }
+    return few;
+}
+
+void product_launches(Products *p, bool single)
+{
+    Emit *e = p->e;
+    bool tiles = false, floats = false;
     for (int i = 0; i < p->n; i++) {
-        products_done(p, i);
         tiles = tiles || p->part[i].tiles;
         floats = floats || p->part[i].float_rows;
     }
-    if (tiles)
+    if (tiles) {
         emit_include(e, "matvec.cuh");
-    for (int cols = 1; tiles && cols <= VEC_COLS; cols += VEC_COLS - 1)
-        if (p->rows * cols <= VEC_COLS &&
-            product_table_at(p, cols, cols) + products_table(p) <= VEC_SHARED) {
-            emit_vec(p, (int)p->rows * cols, few + 1, cols);
-            few = cols;
-        }
-    if (tiles)
-        emit_gemms(p, few + 1, false);
+        emit_gemms(p, emit_vecs(p, single) + 1, false);
+    }
     emit_plain(p, INT64_MAX);
     emit_plain(p, FLOAT_ROWS_FEW);
     if (floats)
         emit_gemms(p, FLOAT_ROWS_FEW + 1, true);
     if (p->split)
         products_members(p);
+}
+
+const char *product_suffix(Products *p, const char *name)
+{
+    return emit_format(p->e, "_%s%s", p->prefix, name);
+}
+
+void emit_matmul_class(Emit *e)
+{
+    Products *p = products_new(e, KIND_MATMUL, "");
+    products_include(p);
+    emit_ops(e);
+    for (int i = 0; i < p->n; i++)
+        products_done(p, i);
+    product_launches(p, true);
 }

@@ -243,11 +243,12 @@ void products_stage(Products *p, const char *rows, const char *room)
                   (long long)p->k / 32);
 }
 
-Products *products_new(Emit *e, OpKind kind)
+Products *products_new(Emit *e, OpKind kind, const char *prefix)
 {
     Products *p = ARENA_NEW(e->arena, Products);
     p->e = e;
     p->kind = kind;
+    p->prefix = prefix;
     find_values(p, emit_find(e, kind));
     find_parts(p);
     return p;
@@ -312,9 +313,9 @@ void products_done(Products *p, int i)
     Emit *e = p->e;
     const Part *part = &p->part[i];
     const char **given = ARENA_ARRAY(e->arena, const char *, e->g->n_nodes);
-    emit_text(e, "\nDEVICE void %s_p%d(const Call<%d> &call, i64 row, int n, "
+    emit_text(e, "\nDEVICE void %s_%sp%d(const Call<%d> &call, i64 row, int n, "
                  "const float *sum)\n{\n",
-              e->name, i, e->n_args);
+              e->name, p->prefix, i, e->n_args);
     if (!p->split)
         put_place(p, part->columns);
     for (int k = 0; k < part->n_products; k++)
@@ -358,7 +359,7 @@ void products_members(Products *p)
     for (int i = 0; i < p->n; i++)
         widest = p->part[i].columns > widest ? p->part[i].columns : widest;
     int64_t rows = made_rows(p);
-    emit_kernel(e, "_e", 256, 1,
+    emit_kernel(e, product_suffix(p, "e"), 256, 1,
                 (CudaLaunch){.by = p->lead, .from = 1, .to = INT64_MAX,
                              .x = {widest * rows, p->lead, 1024},
                              .y = {1, SYM_ONE, 1}});

@@ -19,6 +19,7 @@ typedef struct {
 typedef struct {
     Emit *e;
     OpKind kind;
+    const char *prefix; /* of its functions and launches: two in one kernel */
     Ref left;       /* the values: an argument of the kernel behind views */
     int64_t k;      /* values of a row */
     int64_t rows;   /* rows of values in a step of the leading axis */
@@ -36,7 +37,7 @@ typedef struct {
     const char **raw; /* by node, if split: where products lie in scratch */
 } Products;
 
-Products *products_new(Emit *e, OpKind kind);
+Products *products_new(Emit *e, OpKind kind, const char *prefix);
 /* "Source<ActQ8, 4096, true>" and an initialiser of it. */
 const char *products_source_type(Products *p);
 const char *products_source(Products *p);
@@ -51,7 +52,7 @@ BlockType products_type(const Products *p, Ref product);
 int products_matrix(const Products *p, Ref product);
 /* #includes the decoders of all matrices. */
 void products_include(Products *p);
-/* DEVICE void kN_pI(call, row, n, sums): what is done with the sums of part i
+/* DEVICE void kN_PREFIXpI(call, row, n, sums): what is done with the sums of part i
  * at column n of row `row`. */
 void products_done(Products *p, int i);
 /* Bytes, as an expression, from 16 rows of the matrix to the next. */
@@ -62,6 +63,18 @@ int64_t products_table(const Products *p);
 void products_members(Products *p);
 
 /* ---- emit_matmul.c, for experts too */
+
+/* All launches of products with one matrix for all rows; those of one row only
+ * if `single`. */
+void product_launches(Products *p, bool single);
+/* For one row: all parts in tiles; blocks wanted; shared memory; the statements,
+ * after `shared`, `me` and `all`: which of how many blocks this is. */
+bool product_has_single(const Products *p);
+int64_t product_single_units(const Products *p);
+int64_t product_single_shared(const Products *p);
+void product_single(Products *p);
+/* "_dv1": a launch's suffix. */
+const char *product_suffix(Products *p, const char *name);
 
 /* Warps along k for so many tiles: they divide them. */
 int product_warps(int64_t tiles);

@@ -36,6 +36,8 @@ int64_t row_size(const RowPart *p, Ref r)
 int64_t row_last(const RowPart *p, Ref r)
 {
     const Type *t = &emit_node(p->e, r)->type;
+    if (p->piece)
+        return p->piece;
     return emit_lead(t) != SYM_ONE && t->rank == 1 ? 1 : type_last(t);
 }
 
@@ -174,9 +176,22 @@ static bool in_pieces(RowPart *p)
     return p->n <= PARTS_MOST;
 }
 
+/* Blocks of a value that is only rounded know nothing of each other: they are
+ * cut into pieces of the row, whatever its axes. */
+static void cut_rounding(RowPart *p, Ref first)
+{
+    enum { PIECE = 128 };
+    bool alone = p->n_phases == 1 && emit_node(p->e, first)->op == OP_quantize &&
+                 row_size(p, first) % PIECE == 0;
+    for (Ref i = 0; i < p->e->g->n_nodes; i++)
+        alone = alone && (i == first || !row_has(p, i));
+    p->piece = alone ? PIECE : 0;
+}
+
 static void choose_spread(RowPart *p)
 {
     Ref first = row_leader(p, 1);
+    cut_rounding(p, first);
     bool ew = op_info(emit_node(p->e, first)->op)->kind == KIND_EW;
     if (p->n_phases == 1 && (ew || row_is_pointwise(p, first)))
         p->spread = SPREAD_ELEMENTS;

@@ -25,6 +25,7 @@ typedef struct {
     bool *stored;  /* by node: read by a later phase */
     Spread spread;
     int64_t n, size; /* pieces of a row; elements of its largest value */
+    int64_t piece;   /* elements of a piece that no axis says; 0: the last one */
     int threads;     /* of a block */
     int64_t bytes;   /* of shared memory: a block's, or a warp's of HEADS */
 } RowPart;

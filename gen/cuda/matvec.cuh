@@ -182,24 +182,25 @@ DEVICE void vec_first(const V &v, typename V::Raw &next, int rows, int unit)
 struct VecPair {
     int pair, step, member, members;
 };
-DEVICE VecPair vec_pair(int pairs)
+// Block b of `blocks`.
+DEVICE VecPair vec_pair(int pairs, int b, int blocks)
 {
-    int blocks = blocks_x(), b = block_x();
     if (blocks < pairs)
         return {b, blocks, 0, 1};
     int pair = b % pairs;
     return {pair, pairs, b / pairs, (blocks - pair + pairs - 1) / pairs};
 }
 
-// rows: of tiles of one expert's matrix.  ask(pair) asks for the pair's values,
+// me, all: which of how many blocks this is; rows: of tiles of one expert's
+// matrix.  ask(pair) asks for the pair's values,
 // put(pair) brings them to v.values.  done(pair, n, sums).
 template <class V, int P, class Ask, class Put, class Done>
 DEVICE void vec_experts(const V &all, const i32 *ids, int pairs, float *room,
-                        int rows, i64 expert_bytes, const Ask &ask,
-                        const Put &put, const Done &done)
+                        int rows, i64 expert_bytes, int me, int blocks,
+                        const Ask &ask, const Put &put, const Done &done)
 {
     const int slot = warp() / (VEC_WARPS / V::SLOTS);
-    const VecPair p = vec_pair(pairs);
+    const VecPair p = vec_pair(pairs, me, blocks);
     typename V::Raw next;
     for (int pair = p.pair; pair < pairs; pair += p.step) {
         const i32 expert = ids[pair];

@@ -46,5 +46,19 @@ const KernelCase kernel_cases_experts[] = {
              "  %y = matmul_experts %q, $w, %i : f32[T,3,48]\n"
              "  ret %y\n"
              "}\n"},
+    {"beside", F16_TWICE, {{1, 1, 0}, {3, 1, 0}, {40, 1, 0}},
+     .text = "(%x: q8a[T,512], %i: i32[T,3], $g: ?/t16[512,48,7], "
+             "$u: ?/t16[512,48,7], $s: q5_k/t16[512,32], $t: q5_k/t16[512,32]) "
+             "{\n"
+             "  %a = matmul_experts %x, $g, %i : f32[T,3,48]\n"
+             "  %b = matmul_experts %x, $u, %i : f32[T,3,48]\n"
+             "  %c = silu %a : f32[T,3,48]\n"
+             "  %y = mul %c, %b : f32[T,3,48]\n"
+             "  %d = matmul %x, $s : f32[T,32]\n"
+             "  %e = matmul %x, $t : f32[T,32]\n"
+             "  %f = silu %d : f32[T,32]\n"
+             "  %z = mul %f, %e : f32[T,32]\n"
+             "  ret %y, %z\n"
+             "}\n", .each = "q4_k iq1_s"},
     {0},
 };
