@@ -272,7 +272,8 @@ static int64_t most_scratch(const Plan *p)
     return most;
 }
 
-Err *compile_to_fit(const CompileRequest *r, Plan **out)
+/* Once more with room for the scratch that was needed, if it did not fit. */
+static Err *compile_twice(const CompileRequest *r, Plan **out)
 {
     CompileRequest again = *r;
     Plan *second;
@@ -291,4 +292,22 @@ Err *compile_to_fit(const CompileRequest *r, Plan **out)
     plan_free(better ? *out : second);
     *out = better ? second : *out;
     return NULL;
+}
+
+static int64_t at_most(int64_t n, int64_t most) { return n < most ? n : most; }
+
+Err *compile_to_fit(const CompileRequest *r, Plan **out)
+{
+    CompileRequest less = *r;
+    Settings *s = &less.settings;
+    less.messages = NULL; /* has been said */
+    Err *e = compile_twice(r, out);
+    while (!e && s->least_batch && !fits(*out) && s->batch > s->least_batch) {
+        s->batch = s->batch / 2 > s->least_batch ? s->batch / 2 : s->least_batch;
+        s->outputs = at_most(s->outputs, s->batch);
+        plan_free(*out);
+        *out = NULL;
+        e = compile_twice(&less, out);
+    }
+    return e;
 }

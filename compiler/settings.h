@@ -24,6 +24,7 @@ typedef struct {
     bool pipeline; /* stages: several chunks of a prompt in flight at once */
     int64_t context; /* tokens of the longest sequence */
     int64_t batch;   /* tokens of the largest step */
+    int64_t least_batch; /* 0, or down to this if memory is short */
     int64_t outputs; /* rows of logits of the largest step */
     int n_sets;      /* --set=NAME=VALUE: RULE=on|off, delta=FORM */
     const Setting *set;

@@ -48,14 +48,27 @@ static int64_t model_context(const ModelInfo *m)
                                                                   : 0;
 }
 
-static Err *sizes(const Options *o, const ModelInfo *m, int64_t outputs,
-                  Settings *s)
+/* A card alone reads a prompt in long steps, which read its weights seldom;
+ * several devices want chunks to pass on. */
+static int64_t wanted_batch(const Options *o, const Machine *m, Settings *s)
 {
+    enum { SHORT_STEP = 512, LONG_STEP = 4096 };
+    bool card = m->n_devices == 1 && devices_are(m->device, 1, "cuda");
+    s->least_batch = o->given[OPT_batch] || !card ? 0 : SHORT_STEP;
+    if (o->given[OPT_batch])
+        return o->batch;
+    return card ? LONG_STEP : SHORT_STEP;
+}
+
+static Err *sizes(const Options *o, const ModelInfo *m, int64_t outputs,
+                  const Machine *machine, Settings *s)
+{
+    int64_t batch = wanted_batch(o, machine, s);
     int64_t limit = model_context(m);
     s->context = o->context ? o->context : DEFAULT_CONTEXT;
     if (!o->context && limit && limit < s->context)
         s->context = limit;
-    s->batch = o->batch < s->context ? o->batch : s->context;
+    s->batch = batch < s->context ? batch : s->context;
     s->outputs = outputs < s->batch ? outputs : s->batch;
     if (s->batch < 1 || s->context > (int64_t)1 << 32)
         return err_new(ERR_USAGE, "--batch is at least 1 and --context at "
@@ -97,7 +110,7 @@ Err *request_make(Arena *a, const Options *o, const ModelInfo *model,
     r->machine = machine;
     TRY(kv_types(a, o->kv, s));
     TRY(set_list(a, &o->set, s));
-    TRY(sizes(o, model, outputs, s));
+    TRY(sizes(o, model, outputs, machine, s));
     s->activations = activations(o->activations, machine);
     s->fuse = preset(o->fuse, machine);
     if (s->fuse == FUSE_LAYER && !devices_are(machine->device, machine->n_devices, "cuda"))
