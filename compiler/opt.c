@@ -1,5 +1,6 @@
 /* opt.c - run named passes on graph text from standard input (tests use it):
- *     opt [PASS...] < in > out
+ *     opt [cuda] [PASS...] < in > out
+ * `cuda`: for such a card, with all that fusion does there.
  *
  * Always: parse, print, parse again and compare, before and after each pass,
  * so every test in the tree also tests that the text form is complete. */
@@ -20,17 +21,30 @@ static Err *check_roundtrip(Arena *a, const Module *m)
     return NULL;
 }
 
+/* For the passes to come. */
+static void for_card(Arena *a, PassContext *c)
+{
+    Settings *s = ARENA_NEW(a, Settings);
+    *s = pass_defaults;
+    s->fuse = FUSE_LAYER;
+    c->settings = s;
+    c->machine = machine_uniform(a, "cuda", 1, 0);
+}
+
 static Err *opt(Arena *a, int n_passes, char **passes)
 {
     Module *m;
     char *text;
     size_t n;
+    PassContext c = {.arena = a};
     TRY(file_read_fd(a, STDIN_FILENO, "standard input", 64u << 20, &text, &n));
     TRY(module_parse(a, text, &m));
     TRY(check_roundtrip(a, m));
     for (int i = 0; i < n_passes; i++) {
-        PassContext c = {.arena = a};
-        TRY(pass_run(passes[i], &c, &m));
+        if (strcmp(passes[i], "cuda") == 0)
+            for_card(a, &c);
+        else
+            TRY(pass_run(passes[i], &c, &m));
         TRY(check_roundtrip(a, m));
     }
     module_print(m, stdout);

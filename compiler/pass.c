@@ -14,7 +14,7 @@ const Pass pass_table[] = {
 };
 const int pass_count = (int)(sizeof pass_table / sizeof *pass_table);
 
-static const Settings default_settings = {
+const Settings pass_defaults = {
     .key_type = BT_f16,
     .value_type = BT_f16,
     .activations = BT_q8a,
@@ -27,7 +27,7 @@ static const Settings default_settings = {
 Err *pass_run(const char *name, PassContext *c, Module **m)
 {
     if (!c->settings)
-        c->settings = &default_settings;
+        c->settings = &pass_defaults;
     for (int i = 0; i < pass_count; i++) {
         if (strcmp(pass_table[i].name, name) != 0)
             continue;

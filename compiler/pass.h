@@ -28,6 +28,8 @@ typedef struct {
 extern const Pass pass_table[];
 extern const int pass_count;
 
+extern const Settings pass_defaults;
+
 /* Runs one pass and verifies what it left.  c->settings may be NULL here:
  * defaults then. */
 Err *pass_run(const char *name, PassContext *c, Module **m) MUST_USE;
