@@ -386,8 +386,22 @@ static bool is_known(const Setting *set)
     return false;
 }
 
+/* A rule that makes kernels which a host does not take. */
+static bool is_for_cards(const char *name)
+{
+    for (int r = 0; r < N_RULES; r++)
+        if (strcmp(rules[r].name, name) == 0)
+            return rules[r].preset == FUSE_LAYER;
+    return false;
+}
+
 static Err *check_settings(const Settings *s)
 {
+    for (int i = 0; i < s->n_sets; i++)
+        if (s->fuse < FUSE_LAYER && is_for_cards(s->set[i].name) &&
+            strcmp(s->set[i].value, "on") == 0)
+            return err_new(ERR_USAGE, "--set %s=on wants --fuse=layer, on a GPU",
+                           s->set[i].name);
     for (int i = 0; i < s->n_sets; i++)
         if (!is_known(&s->set[i]))
             return err_new(ERR_USAGE, "--set %s=%s: unknown setting or value; "

@@ -7,8 +7,13 @@
 #include "tests/graphfuzz/graphfuzz.h"
 
 static const char *const preset_name[] = {"none", "epilogue", "block"};
+/* Those of the host. */
+#define RULE_NONE(name) #name,
+#define RULE_EPILOGUE(name) #name,
+#define RULE_BLOCK(name) #name,
+#define RULE_LAYER(name)
 static const char *const rule_name[] = {
-#define RULE(name, preset, reach, why) #name,
+#define RULE(name, preset, reach, why) RULE_##preset(name)
 #include "compiler/fuse.def"
 #undef RULE
 };
