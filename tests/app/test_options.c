@@ -44,7 +44,7 @@ Test(options, defaults_and_given)
     cr_expect_str_eq(o.command, "help");
     cr_expect(o.quiet && o.given[OPT_quiet]);
     cr_expect(!o.verbose && !o.given[OPT_verbose]);
-    cr_expect_eq(o.batch, 512);
+    cr_expect_eq(o.batch, 0); /* by the devices */
     cr_expect(!o.given[OPT_batch]);
     cr_expect_eq(o.cache_size, INT64_C(1) << 30);
     cr_expect_float_eq(o.top_p, 0.95, 1e-12);
