@@ -104,16 +104,28 @@ static bool read_by_alone(const Pair *p, Ref r, int unit)
     return true;
 }
 
+/* Rows one after the other, and a norm's weights as f32. */
+static bool reads_whole_rows(const Pair *p, const Node *n)
+{
+    const Node *x = node_at(p, n->arg[0]);
+    for (; op_info(x->op)->kind == KIND_VIEW; x = node_at(p, x->arg[0]))
+        if (x->op == OP_slice)
+            return false;
+    return n->n_args < 2 || node_at(p, n->arg[1])->type.dtype == BT_f32;
+}
+
 /* A norm of whole rows or a rounding, on the way to the left side of products
  * and nowhere else. */
 static bool is_prologue(const Pair *p, KernelClass c)
 {
-    enum { LONG_ROW = 4096 }; /* every block reads all of it */
+    enum { LONG_ROW = 4096, /* every block reads all of it */
+           AT_ONCE = 4 };
     Ref r = p->u->head[p->a];
     const Node *n = node_at(p, r);
     if (p->u->class[p->b] != c || !is_single(p, p->a) ||
         (n->op != OP_rmsnorm && n->op != OP_quantize) ||
-        type_last(&n->type) > LONG_ROW || !read_by_alone(p, r, p->b))
+        type_last(&n->type) > LONG_ROW || type_last(&n->type) % AT_ONCE ||
+        !reads_whole_rows(p, n) || !read_by_alone(p, r, p->b))
         return false;
     for (int k = p->u->user_at[r]; k < p->u->user_at[r + 1]; k++) {
         const Node *by = node_at(p, (Ref)p->u->user[k]);
@@ -181,6 +193,15 @@ static bool same_input(const Pair *p, KernelClass c)
            (c != KERNEL_EXPERTS || x->arg[2] == y->arg[2]);
 }
 
+static bool reads_unit(const Pair *p, int reader, int unit)
+{
+    for (Ref i = p->u->head[unit]; i != NO_REF; i = p->u->next[i])
+        for (int k = p->u->user_at[i]; k < p->u->user_at[i + 1]; k++)
+            if (p->u->of[p->u->user[k]] == reader)
+                return true;
+    return false;
+}
+
 /* Products with experts and with one matrix for all, of the same values. */
 static bool fuse_experts_beside(const Pair *p)
 {
@@ -188,7 +209,8 @@ static bool fuse_experts_beside(const Pair *p)
     if (!(a == KERNEL_EXPERTS && b == KERNEL_MATMUL) &&
         !(a == KERNEL_MATMUL && b == KERNEL_EXPERTS))
         return false;
-    return product_of(p, p->a)->arg[0] == product_of(p, p->b)->arg[0];
+    return product_of(p, p->a)->arg[0] == product_of(p, p->b)->arg[0] &&
+           !reads_unit(p, p->a, p->b) && !reads_unit(p, p->b, p->a);
 }
 
 static bool fuse_matmul_siblings(const Pair *p)

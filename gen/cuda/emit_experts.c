@@ -7,7 +7,7 @@
 
 #include "gen/cuda/emit_product.h"
 
-enum { FEW_TOKENS = 4, GEMM_COLS = 128, GEMM_RING = 3 * (32 << 10), SORT_THREADS = 1024 };
+enum { FEW_TOKENS = 4, SORT_THREADS = 1024 };
 
 typedef struct {
     Products *p;
@@ -74,11 +74,11 @@ static void put_vec(Experts *x, int i)
     put_values(x);
     emit_text(x->e,
               "    stage_begin();\n"
-              "    vec_experts<V, %d>(v, (const i32 *)call.arg[%d], call.tokens "
+              "    vec_experts<V, %d>(v, (const i32 *)call.arg[%d], %s "
               "* %lld, room, %lld, (i64)%lld * %s::BYTES, me, all, ask, put,\n"
               "        [&](int pair, int n, const float *sum) { %s_%sp%d(call, "
               "pair, n, sum); });\n",
-              part->n_products, x->ids, (long long)x->slots,
+              part->n_products, x->ids, emit_count(p->lead), (long long)x->slots,
               (long long)rows_of(part), (long long)rows_of(part) * tiles, b,
               x->e->name, p->prefix, i);
 }
@@ -99,10 +99,10 @@ static int64_t vec_shared(const Experts *x)
 static void emit_few(Experts *x, int i, int64_t from)
 {
     emit_kernel(x->e, product_suffix(x->p, emit_format(x->e, "v%d", i)), 256, 2,
-                (CudaLaunch){.by = SYM_T,
+                (CudaLaunch){.by = x->p->lead,
                              .from = from,
                              .to = FEW_TOKENS,
-                             .x = {vec_units(x, &x->p->part[i]), SYM_T, 1},
+                             .x = {vec_units(x, &x->p->part[i]), x->p->lead, 1},
                              .y = {1, SYM_ONE, 1},
                              .per_sm = 2,
                              .shared = vec_shared(x)});
@@ -140,7 +140,7 @@ static void emit_together(Experts *x, Products *beside)
         other += part_bytes(beside, &beside->part[i]);
     long long percent = other * 100 / (experts + other) + 1;
     emit_kernel(e, "_t", 256, 2,
-                (CudaLaunch){.by = SYM_T,
+                (CudaLaunch){.by = x->p->lead,
                              .from = 1,
                              .to = 1,
                              .x = {units, SYM_ONE, 1},
@@ -165,10 +165,11 @@ static void emit_together(Experts *x, Products *beside)
 static void emit_sort(Experts *x, int64_t from)
 {
     /* no more pieces, of three words, than pairs */
-    x->sorted = emit_scratch(x->e, 16 + 4 * (x->slots + 3 * x->slots), SYM_T);
+    x->sorted = emit_scratch(x->e, 16 + 4 * (x->slots + 3 * x->slots),
+                             x->p->lead);
     emit_include(x->e, "sort.cuh");
     emit_kernel(x->e, product_suffix(x->p, "s"), SORT_THREADS, 1,
-                (CudaLaunch){.by = SYM_T,
+                (CudaLaunch){.by = x->p->lead,
                              .from = from,
                              .to = INT64_MAX,
                              .x = {1, SYM_ONE, 1},
@@ -176,10 +177,11 @@ static void emit_sort(Experts *x, int64_t from)
                              .shared = (x->experts + 32) * 4});
     emit_text(x->e,
               "{\n    SHARED_BUFFER(shared);\n    stage_begin();\n"
-              "    const i64 pairs = (i64)call.tokens * %lld;\n"
+              "    const i64 pairs = (i64)%s * %lld;\n"
               "    sort_pairs<%lld, GEMM_COLS>(sort_place(%s, pairs), (const i32 "
               "*)call.arg[%d], pairs, shared);\n}\n",
-              (long long)x->slots, (long long)x->experts, x->sorted, x->ids);
+              emit_count(x->p->lead), (long long)x->slots, (long long)x->experts,
+              x->sorted, x->ids);
 }
 
 static void put_gemm_weights(Experts *x, const Part *part)
@@ -232,10 +234,10 @@ static void put_gemm(Experts *x, int i, const char *values)
     long long blocks = (rows_of(part) + (two ? 3 : 7)) / (two ? 4 : 8);
     emit_text(x->e,
               "{\n    SHARED_BUFFER(shared);\n"
-              "    u8 *table = shared + GEMM_SHARED;\n"
+              "    u8 *table = shared + %lld;\n"
               "    %s::table(table, thread(), GEMM_THREADS);\n"
               "    stage_begin();\n"
-              "    const SortPlace sorted = sort_place(%s, (i64)call.tokens * "
+              "    const SortPlace sorted = sort_place(%s, (i64)%s * "
               "%lld);\n"
               "    const int units = *sorted.n_pieces * %lld;\n"
               "    for (int unit = block_x(); unit < units; unit += blocks_x()) "
@@ -244,8 +246,9 @@ static void put_gemm(Experts *x, int i, const char *values)
               "        const int row = unit %% %lld * %d + warp() / 2 * %d;\n"
               "        const GemmPlace place = gemm_place_tokens(%s, piece[1], "
               "piece[2], [&](int i) { return sorted.pair[i] / %lld; });\n",
-              products_block(p, part->product[0]), x->sorted,
-              (long long)x->slots, blocks, blocks, blocks,
+              (long long)product_ring(p), products_block(p, part->product[0]),
+              x->sorted, emit_count(p->lead), (long long)x->slots, blocks, blocks,
+              blocks,
               two ? 4 : 8, two ? 1 : 2, values, (long long)x->divide);
     put_gemm_weights(x, part);
     emit_text(x->e, "        GemmSums sum = {};\n");
@@ -254,27 +257,38 @@ static void put_gemm(Experts *x, int i, const char *values)
     emit_text(x->e, "    }\n}\n");
 }
 
+static void emit_gemm(Experts *x, int i, int64_t from, const char *values)
+{
+    Products *p = x->p;
+    emit_kernel(x->e, product_suffix(p, emit_format(x->e, "m%d", i)), 256, 1,
+                (CudaLaunch){.by = p->lead,
+                             .from = from,
+                             .to = INT64_MAX,
+                             .x = {x->experts * rows_of(&p->part[i]), p->lead, 1},
+                             .y = {1, SYM_ONE, 1},
+                             .per_sm = 1,
+                             .shared = product_ring(p) + products_table(p)});
+    put_gemm(x, i, values);
+}
+
 static void emit_many(Experts *x, int64_t from)
 {
     Products *p = x->p;
-    bool split = product_is_split(p, &p->part[0]);
     emit_include(x->e, "gemm.cuh");
     emit_sort(x, from);
-    const char *values =
-        emit_scratch(x->e, p->rows * p->k * (split ? 4 : 2), SYM_T);
-    product_values(p, split, "x", from, values);
-    for (int i = 0; i < p->n; i++) {
-        if (!p->part[i].tiles)
-            continue;
-        emit_kernel(x->e, product_suffix(p, emit_format(x->e, "m%d", i)), 256, 1,
-                    (CudaLaunch){.by = SYM_T,
-                                 .from = from,
-                                 .to = INT64_MAX,
-                                 .x = {x->experts * rows_of(&p->part[i]), SYM_T, 1},
-                                 .y = {1, SYM_ONE, 1},
-                                 .per_sm = 1,
-                                 .shared = GEMM_RING + products_table(p)});
-        put_gemm(x, i, values);
+    for (int split = 0; split < 2; split++) {
+        const char *values = NULL;
+        for (int i = 0; i < p->n; i++) {
+            const Part *part = &p->part[i];
+            if (!part->tiles || product_is_split(p, part) != split)
+                continue;
+            if (!values) {
+                values = emit_scratch(x->e, p->rows * p->k * (split ? 4 : 2),
+                                      p->lead);
+                product_values(p, split, split ? "x1" : "x0", from, values);
+            }
+            emit_gemm(x, i, from, values);
+        }
     }
 }
 
@@ -287,10 +301,10 @@ static void emit_plain(Experts *x, int i)
     emit_include(x->e, "plain.cuh");
     emit_include(x->e, "prologue.cuh");
     emit_kernel(x->e, product_suffix(p, emit_format(x->e, "r%d", i)), 256, 2,
-                (CudaLaunch){.by = SYM_T,
+                (CudaLaunch){.by = x->p->lead,
                              .from = 1,
                              .to = INT64_MAX,
-                             .x = {x->slots, SYM_T, 1},
+                             .x = {x->slots, p->lead, 1},
                              .y = {part->columns, SYM_ONE, 4},
                              .shared = product_plain_shared(p)});
     emit_text(x->e,

@@ -7,7 +7,7 @@
 
 #include "gen/cuda/emit_product.h"
 
-enum { PLAIN_WARPS = 8, VEC_COLS = 4, VEC_SHARED = 96 << 10, GEMM_RING = 3 * (32 << 10) };
+enum { PLAIN_WARPS = 8, VEC_COLS = 4, VEC_SHARED = 96 << 10, GEMM_SLAB = 32 << 10 };
 
 /* ---- few rows */
 
@@ -183,18 +183,30 @@ void product_values(Products *p, bool split, const char *suffix, int64_t from,
                   (long long)p->row_bytes);
 }
 
+/* A block of sm_86 and sm_89 has 99 KB. */
+static int ring_stages(const Products *p)
+{
+    enum { MOST = 99 << 10 };
+    return 3 * GEMM_SLAB + products_table(p) <= MOST ? 3 : 2;
+}
+
+int64_t product_ring(const Products *p)
+{
+    return (int64_t)ring_stages(p) * GEMM_SLAB;
+}
+
 void product_gemm(Products *p, const Part *part)
 {
     const char *b = products_block(p, part->product[0]);
     int j = products_width(p);
     if (product_is_split(p, part))
-        emit_text(p->e, "        gemm_block_floats<%s, %s, %d, %lld>(sum, shared, "
-                        "place, w0, w1);\n",
-                  b, b, j, (long long)p->k);
+        emit_text(p->e, "        gemm_block_floats<%s, %s, %d, %lld, %d>(sum, "
+                        "shared, place, w0, w1);\n",
+                  b, b, j, (long long)p->k, ring_stages(p));
     else
-        emit_text(p->e, "        gemm_block<%s, %s, %d, %lld, %lld>(sum, shared, "
-                        "place, w0, w1, table, table);\n",
-                  b, b, j, (long long)p->k, (long long)p->k);
+        emit_text(p->e, "        gemm_block<%s, %s, %d, %lld, %lld, %d>(sum, "
+                        "shared, place, w0, w1, table, table);\n",
+                  b, b, j, (long long)p->k, (long long)p->k, ring_stages(p));
 }
 
 /* Tile rows of a block, and what its warps' two tiles are: of two matrices, or
@@ -208,14 +220,15 @@ static void put_gemm_body(Products *p, int i, const char *values)
     long long all = part->columns / 16;
     emit_text(e,
               "{\n    SHARED_BUFFER(shared);\n"
-              "    u8 *table = shared + GEMM_SHARED;\n"
+              "    u8 *table = shared + %lld;\n"
               "    %s::table(table, thread(), GEMM_THREADS);\n"
               "    stage_begin();\n"
               "    const int rows = %s * %lld, first = block_x() * GEMM_COLS;\n"
               "    const int row = block_y() * %d + warp() / 2 * %d;\n"
               "    const i64 bytes = %s;\n"
               "    const u8 *w0 = row < %lld ? call.arg[%d] + row * bytes : 0;\n",
-              b, emit_count(p->lead), (long long)p->rows, two ? 4 : 8,
+              (long long)product_ring(p), b, emit_count(p->lead),
+              (long long)p->rows, two ? 4 : 8,
               two ? 1 : 2, products_rows_bytes(p, part->product[0]), all,
               products_matrix(p, part->product[0]));
     if (two)
@@ -261,7 +274,7 @@ static void emit_gemm(Products *p, int i, int64_t from, const char *values)
                              .to = INT64_MAX,
                              .x = {p->rows, p->lead, 128},
                              .y = {part->columns / 16, SYM_ONE, each},
-                             .shared = GEMM_RING + products_table(p)});
+                             .shared = product_ring(p) + products_table(p)});
     put_gemm_body(p, i, values);
 }
 
@@ -350,6 +363,15 @@ void product_plain_first(Products *p, int i, const char *matrix_row,
     }
 }
 
+/* Where the halves of part i's sums begin; of all parts, if i is their number. */
+static int64_t plain_room(const Products *p, int i)
+{
+    int64_t products = 0;
+    for (int k = 0; k < i; k++)
+        products += p->part[k].n_products;
+    return products * PLAIN_WARPS;
+}
+
 void product_plain_dots(Products *p, int i, const char *matrix_row,
                         const char *when)
 {
@@ -369,15 +391,15 @@ void product_plain_dots(Products *p, int i, const char *matrix_row,
                       i, k, (long long)p->k,
                       block_info[products_type(p, product)].name, row);
     }
-    emit_text(p->e, "    }\n    plain_total(sum%d, (float *)shared + %d);\n", i,
-              8 * PLAIN_WARPS * i);
+    emit_text(p->e, "    }\n    plain_total(sum%d, (float *)shared + %lld);\n", i,
+              (long long)plain_room(p, i));
 }
 
 /* The halves of each part's products, then the values. */
 int64_t product_plain_values_at(const Products *p)
 {
     enum { ROOM = 33 };
-    int64_t floats = (int64_t)8 * PLAIN_WARPS * p->n;
+    int64_t floats = plain_room(p, p->n);
     return ((floats > ROOM ? floats : ROOM) * 4 + 127) & -128;
 }
 
@@ -408,19 +430,22 @@ static void emit_plain(Products *p, int64_t to)
         return;
     emit_include(e, "plain.cuh");
     emit_include(e, "prologue.cuh");
-    emit_kernel(e, product_suffix(p, to == INT64_MAX ? "r" : "f"), 256, 2,
+    CudaExtent rows = {p->rows, p->lead, 1}, wide = {columns, SYM_ONE, 4};
+    bool any = to == INT64_MAX; /* x may be large, y not */
+    emit_kernel(e, product_suffix(p, any ? "r" : "f"), 256, 2,
                 (CudaLaunch){.by = p->lead,
                              .from = 1,
                              .to = to,
-                             .x = {columns, SYM_ONE, 4},
-                             .y = {p->rows, p->lead, 1},
+                             .x = any ? rows : wide,
+                             .y = any ? wide : rows,
                              .shared = product_plain_shared(p)});
     emit_text(e, "{\n    SHARED_BUFFER(shared);\n"
                  "    float *x = (float *)(shared + %lld);\n"
-                 "    const i64 row = block_y();\n"
-                 "    const int n = block_x() * PLAIN_COLUMNS + "
+                 "    const i64 row = block_%c();\n"
+                 "    const int n = block_%c() * PLAIN_COLUMNS + "
                  "plain_column();\n",
-              (long long)product_plain_values_at(p));
+              (long long)product_plain_values_at(p), any ? 'x' : 'y',
+              any ? 'y' : 'x');
     for (int turn = 0; turn < 2; turn++) {
         int64_t first = 0;
         if (turn)
@@ -449,7 +474,8 @@ static int64_t emit_vecs(Products *p, bool single)
 {
     int64_t few = 0;
     for (int cols = 1; cols <= VEC_COLS; cols += VEC_COLS - 1)
-        if (p->rows * cols <= VEC_COLS && vec_shared(p, cols) <= VEC_SHARED) {
+        if (p->rows * cols <= VEC_COLS &&
+            vec_shared(p, (int)p->rows * cols) <= VEC_SHARED) {
             if (cols > 1 || single)
                 emit_vec(p, (int)p->rows * cols, few + 1, cols);
             few = cols;

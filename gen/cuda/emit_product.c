@@ -119,6 +119,8 @@ static void add_part(Products *p, int *set, Ref first)
             part->member[i] = op_info(g->node[i].op)->kind == KIND_EW ||
                               g->node[i].op == OP_combine;
     }
+    for (Ref i = 0; i < g->n_nodes; i++)
+        p->member[i] = p->member[i] || part->member[i];
     part->tiles = all_in_tiles(p, part);
     part->float_rows = are_float_rows(p, part);
     p->split = p->split || (!part->tiles && !none_in_tiles(p, part));
@@ -157,6 +159,7 @@ static void find_parts(Products *p)
     bool *done = ARENA_ARRAY(p->e->arena, bool, g->n_nodes);
     for (Ref i = 0; i < g->n_nodes; i++)
         set[i] = (int)i;
+    p->member = ARENA_ARRAY(p->e->arena, bool, g->n_nodes);
     join_readers(p, set);
     p->part = ARENA_ARRAY(p->e->arena, Part, g->n_nodes);
     for (Ref i = 0; i < g->n_nodes; i++)
@@ -226,9 +229,9 @@ const char *products_source(Products *p)
     if (norm && norm->n_args > 1)
         weight = emit_format(p->e, "(const float *)call.arg[%d]",
                              emit_arg(p->e, emit_root(p->e, norm->arg[1])));
-    return emit_format(p->e, "{%s, %lld, %s, %.9gf}", p->from,
+    return emit_format(p->e, "{%s, %lld, %s, (float)%.9g}", p->from,
                        (long long)p->row_bytes, weight,
-                       norm ? norm->attr[ATTR_eps].f : 1.5);
+                       norm ? norm->attr[ATTR_eps].f : 0.0);
 }
 
 void products_stage(Products *p, const char *rows, const char *room)
@@ -337,7 +340,7 @@ static void members_of_columns(Products *p, int64_t columns)
         const Node *n = emit_node(e, i);
         if (type_last(&n->type) != columns)
             continue;
-        member[i] = op_info(n->op)->kind == KIND_EW || n->op == OP_combine;
+        member[i] = p->member[i];
         if (p->raw[i])
             given[i] = emit_format(e, "((const float *)%s)[row * %lld + n]",
                                    p->raw[i], (long long)columns);

@@ -35,6 +35,7 @@ typedef struct {
     bool split; /* a part's products go to scratch, their members to a launch of
                    their own */
     const char **raw; /* by node, if split: where products lie in scratch */
+    bool *member;     /* by node: of any part */
 } Products;
 
 Products *products_new(Emit *e, OpKind kind, const char *prefix);
@@ -99,5 +100,7 @@ int64_t product_plain_values_at(const Products *p);
 int64_t product_plain_shared(const Products *p);
 /* The statement that multiplies what w0, w1 and place say. */
 void product_gemm(Products *p, const Part *part);
+/* Of it: bytes of shared memory for values, the tables lie behind them. */
+int64_t product_ring(const Products *p);
 
 #endif

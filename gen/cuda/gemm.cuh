@@ -10,18 +10,17 @@
 //   (s / 2) * 32 + c * 8 + s % 2 * 4
 // so that lane (g, c) reads what it needs for two steps of token g with one
 // 16-byte load.  A block multiplies GEMM_ROWS matrix rows with GEMM_COLS tokens,
-// 4 x 2 warps; values come through a ring of slabs of 128 k.
+// 4 x 2 warps; values come through a ring of STAGES slabs of 128 k.
 #pragma once
 #include "prologue.cuh"
 #include "tile.cuh"
 
 CONSTANT int GEMM_THREADS = 256;
 CONSTANT int GEMM_COLS = 128;
-CONSTANT int GEMM_STAGES = 3;
 CONSTANT int GEMM_SLAB = GEMM_COLS * 256; // bytes of 128 k of all tokens
-CONSTANT int GEMM_SHARED = GEMM_STAGES * GEMM_SLAB;
-// Largest f16 is 65504: values up to 16 times that survive.
-CONSTANT float GEMM_SCALE = 16;
+// The largest f16 is 65504: values up to 4 times that survive.  A row of values
+// that are all below 1e-4 loses: the smallest step is 2^-22.
+CONSTANT float GEMM_SCALE = 4;
 
 // ---- values to f16
 
@@ -113,10 +112,10 @@ DEVICE GemmPlace gemm_place_tokens(const u8 *values, int first, int count,
 // Slab n (128 k) of the tokens to ring place n % STAGES; rows are WIDTH values
 // apart.  Chunk q of 16 bytes of a token lies at q ^ 4 in every second one: no two
 // lanes meet in a bank.
-template <int WIDTH>
+template <int WIDTH, int STAGES>
 DEVICE void gemm_fetch(u8 *shared, const GemmPlace &p, int slab)
 {
-    u8 *to = shared + slab % GEMM_STAGES * GEMM_SLAB;
+    u8 *to = shared + slab % STAGES * GEMM_SLAB;
     UNROLL for (int i = 0; i < GEMM_FETCHES; i++) {
         int token = i * (GEMM_THREADS / 16) + thread() / 16, q = thread() % 16;
         if (i * (GEMM_THREADS / 16) < p.count)
@@ -202,15 +201,15 @@ DEVICE void gemm_slab(GemmSums &sum, const typename B0::Raw &r0,
 // Tiles at w0 and w1 (first along k) with the tokens of p.  All warps of the
 // block come here; a warp with no tiles (w0 NULL) only helps to fetch.
 // K: along k; WIDTH: values of a row.
-template <class B0, class B1, int J, int K, int WIDTH>
+template <class B0, class B1, int J, int K, int WIDTH, int STAGES>
 DEVICE void gemm_block(GemmSums &sum, u8 *shared, const GemmPlace &p,
                        const u8 *w0, const u8 *w1, const u8 *table0,
                        const u8 *table1)
 {
     constexpr int SLABS = K / 128;
-    UNROLL for (int i = 0; i < GEMM_STAGES - 1; i++) {
+    UNROLL for (int i = 0; i < STAGES - 1; i++) {
         if (i < SLABS)
-            gemm_fetch<WIDTH>(shared, p, i);
+            gemm_fetch<WIDTH, STAGES>(shared, p, i);
         copy_commit();
     }
     NO_UNROLL for (int tile = 0; tile < SLABS / J; tile++) {
@@ -222,14 +221,14 @@ DEVICE void gemm_block(GemmSums &sum, u8 *shared, const GemmPlace &p,
         }
         UNROLL for (int j = 0; j < J; j++) {
             int slab = tile * J + j;
-            copy_wait<GEMM_STAGES - 2>();
+            copy_wait<STAGES - 2>();
             sync_threads(0, GEMM_THREADS);
-            if (slab + GEMM_STAGES - 1 < SLABS)
-                gemm_fetch<WIDTH>(shared, p, slab + GEMM_STAGES - 1);
+            if (slab + STAGES - 1 < SLABS)
+                gemm_fetch<WIDTH, STAGES>(shared, p, slab + STAGES - 1);
             copy_commit();
             if (w0)
                 gemm_slab<B0, B1>(sum, r0, r1, j,
-                                  shared + slab % GEMM_STAGES * GEMM_SLAB,
+                                  shared + slab % STAGES * GEMM_SLAB,
                                   p.count, table0, table1);
         }
     }
@@ -250,7 +249,7 @@ DEVICE void gemm_results(const GemmSums &sum, int count, const Done &done)
 }
 
 // ---- matrices of floats: in two parts each, weights and values, so that what
-// f16 loses of either is less than 2^-20
+// f16 loses of a value near 1/10 is less than 2^-18 of it
 
 template <class B, bool HIGH> struct FloatPart : B {
     DEVICE void halves(const typename B::Raw &r, int h, int j, int s,
@@ -267,7 +266,7 @@ template <class B, bool HIGH> struct FloatPart : B {
     }
 };
 
-template <class B0, class B1, int J, int K>
+template <class B0, class B1, int J, int K, int STAGES>
 DEVICE void gemm_block_floats(GemmSums &sum, u8 *shared, const GemmPlace &p,
                               const u8 *w0, const u8 *w1)
 {
@@ -275,8 +274,8 @@ DEVICE void gemm_block_floats(GemmSums &sum, u8 *shared, const GemmPlace &p,
     typedef FloatPart<B1, true> H1;
     GemmPlace low = p;
     low.values += K * 2;
-    gemm_block<FloatPart<B0, false>, FloatPart<B1, false>, J, K, 2 * K>(
+    gemm_block<FloatPart<B0, false>, FloatPart<B1, false>, J, K, 2 * K, STAGES>(
         sum, shared, p, w0, w1, 0, 0);
-    gemm_block<H0, H1, J, K, 2 * K>(sum, shared, low, w0, w1, 0, 0);
-    gemm_block<H0, H1, J, K, 2 * K>(sum, shared, p, w0, w1, 0, 0);
+    gemm_block<H0, H1, J, K, 2 * K, STAGES>(sum, shared, low, w0, w1, 0, 0);
+    gemm_block<H0, H1, J, K, 2 * K, STAGES>(sum, shared, p, w0, w1, 0, 0);
 }

@@ -60,5 +60,32 @@ const KernelCase kernel_cases_experts[] = {
              "  %z = mul %f, %e : f32[T,32]\n"
              "  ret %y, %z\n"
              "}\n", .each = "q4_k iq1_s"},
+    {"beside_mixed", F16_TWICE, {{1, 1, 0}, {3, 1, 0}, {40, 1, 0}},
+     .text = "(%x: q8a[T,512], %i: i32[T,3], $g: q4_k/t16[512,48,7], "
+             "$u: q5_k/t16[512,48,7], $s: q5_k/t16[512,48], $t: q8_0/t16[512,48]) "
+             "{\n"
+             "  %a = matmul_experts %x, $g, %i : f32[T,3,48]\n"
+             "  %b = matmul_experts %x, $u, %i : f32[T,3,48]\n"
+             "  %c = silu %a : f32[T,3,48]\n"
+             "  %y = mul %c, %b : f32[T,3,48]\n"
+             "  %d = matmul %x, $s : f32[T,48]\n"
+             "  %e = matmul %x, $t : f32[T,48]\n"
+             "  %f = silu %d : f32[T,48]\n"
+             "  %z = mul %f, %e : f32[T,48]\n"
+             "  ret %y, %z\n"
+             "}\n"},
+    {"rows", F16, {{5, 2, 0}, {9, 7, 0}},
+     .text = "(%x: q8a[R,512], %i: i32[R,3], $g: q4_k/t16[512,48,7]) {\n"
+             "  %y = matmul_experts %x, $g, %i : f32[R,3,48]\n"
+             "  ret %y\n"
+             "}\n"},
+    {"split_and_not", F16_TWICE, {{2, 1, 0}, {9, 1, 0}},
+     .text = "(%x: f32[T,512], %i: i32[T,3], $g: bf16/t16[512,48,7], "
+             "$u: q4_k/t16[512,48,7]) {\n"
+             "  %a = matmul_experts %x, $g, %i : f32[T,3,48]\n"
+             "  %b = matmul_experts %x, $u, %i : f32[T,3,48]\n"
+             "  %y = mul %a, %b : f32[T,3,48]\n"
+             "  ret %y\n"
+             "}\n"},
     {0},
 };
