@@ -22,12 +22,6 @@ typedef struct {
     bool early;  /* sm_90: a kernel may begin before the last one has ended */
 } CudaKernelsSpec;
 
-/* A kernel's launches, one after the other; also those that pack weights. */
-typedef struct {
-    const CudaLaunch *launch;
-    CudaFunction *function;
-} CudaReady;
-
 /* A card in use. */
 typedef struct {
     const CudaCard *card;

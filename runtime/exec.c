@@ -394,6 +394,10 @@ static void exec_close(Executor *base)
     free(x->kept);
     for (int i = 0; i < x->plan->n_programs; i++)
         pipeline_free(x->pipeline[i]);
+    /* after an error one device may still send to another */
+    for (int i = 0; i < x->plan->n_devices; i++)
+        if (x->device[i] && x->device[i]->kind->finish)
+            err_free(x->device[i]->kind->finish(x->device[i]));
     for (int i = 0; i < x->plan->n_devices; i++)
         device_close(x->device[i]);
     arena_free(x->arena);

@@ -88,6 +88,18 @@ static const char *card_name(const List *l, int64_t card, int64_t n)
     return name;
 }
 
+/* Kernels use what cards have from Ampere on. */
+static Err *check_card(const CudaCard *c)
+{
+    enum { LEAST_ARCH = 80 };
+    if (c->arch >= LEAST_ARCH)
+        return NULL;
+    return err_new(ERR_DEVICE, "%s is of compute capability %d.%d, kernels need "
+                               "%d.%d; --devices=host computes on the CPU",
+                   c->name, c->arch / 10, c->arch % 10, LEAST_ARCH / 10,
+                   LEAST_ARCH % 10);
+}
+
 static Err *add_card(List *l, const CudaDriver *d, int64_t card, int64_t n,
                      int64_t cap)
 {
@@ -95,6 +107,7 @@ static Err *add_card(List *l, const CudaDriver *d, int64_t card, int64_t n,
         return err_new(ERR_DEVICE, "--devices=%s: this machine has %d card%s",
                        l->text, d->n_cards, d->n_cards > 1 ? "s" : "");
     const CudaCard *c = &d->card[card];
+    TRY(check_card(c));
     for (int64_t i = 0; i < n; i++) {
         const char *name = card_name(l, card, n);
         TRY(add(l, "cuda", 1, cap ? cap : c->memory / n));
@@ -103,6 +116,26 @@ static Err *add_card(List *l, const CudaDriver *d, int64_t card, int64_t n,
         p->reserve = cap ? 0 : card_reserve / n;
         p->bandwidth = c->bandwidth;
     }
+    return NULL;
+}
+
+/* The cards that serve, each as n devices. */
+static Err *add_cards(List *l, const CudaDriver *d, int64_t n, int64_t cap)
+{
+    Err *first = NULL;
+    int before = l->m->n_devices;
+    for (int i = 0; i < d->n_cards; i++) {
+        Err *e = check_card(&d->card[i]);
+        if (!e)
+            TRY(add_card(l, d, i, n, cap));
+        else if (!first)
+            first = e;
+        else
+            err_free(e);
+    }
+    if (l->m->n_devices == before)
+        return first;
+    err_free(first);
     return NULL;
 }
 
@@ -124,9 +157,7 @@ static Err *add_cuda(List *l, const char *p)
         return err_note(e, "--devices=%s", l->text);
     if (card >= 0)
         return add_card(l, d, card, n, cap);
-    for (int i = 0; i < d->n_cards; i++)
-        TRY(add_card(l, d, i, n, cap));
-    return NULL;
+    return add_cards(l, d, n, cap);
 }
 
 /* One group of equal devices: "host*6@2GiB", "cuda:0", or "1" after a card. */
@@ -167,6 +198,18 @@ static Err *parse_devices(Arena *a, const char *text, Machine **out)
                                                           : bad_devices(text);
 }
 
+/* NULL if any card does. */
+static Err *any_serves(const CudaDriver *d)
+{
+    for (int i = 1; i < d->n_cards; i++) {
+        Err *e = check_card(&d->card[i]);
+        if (!e)
+            return NULL;
+        err_free(e);
+    }
+    return check_card(&d->card[0]);
+}
+
 const char *devices_resolve(const char *text)
 {
     const CudaDriver *d;
@@ -174,6 +217,8 @@ const char *devices_resolve(const char *text)
     if (strcmp(text, "auto") != 0)
         return text;
     Err *e = cuda_driver(&d);
+    if (!e)
+        e = any_serves(d);
     if (!e)
         e = nvrtc_open(d->version, &n);
     if (!e) {

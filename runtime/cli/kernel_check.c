@@ -257,7 +257,7 @@ static Err *collect(Run *r, int i, const char *name, bool changes)
 static Err *compare_all(Run *r)
 {
     const Graph *g = r->check->g;
-    InterpValue in[MAX_VALUES], out[MAX_VALUES];
+    InterpValue in[MAX_VALUES], out[MAX_VALUES] = {{0}};
     for (int i = 0; i < r->n_params; i++)
         in[i] = (InterpValue){r->value[i].n, r->value[i].v};
     Interp *x = interp_new(r->check->m, (InterpWeights){0}, r->step.capacity);
@@ -272,10 +272,10 @@ static Err *compare_all(Run *r)
         if (!e && (result || state))
             compare(r, i, name.data,
                     result ? out[i - r->n_params].v : r->value[i].v);
-        if (result)
-            free(out[i - r->n_params].v);
         buf_free(&name);
     }
+    for (int i = 0; i < r->n_args - r->n_params; i++)
+        free(out[i].v);
     interp_free(x);
     return e;
 }
