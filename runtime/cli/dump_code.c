@@ -21,8 +21,8 @@ Err *dump_code(const HostProvider *p, const Plan *plan, const char *cpu,
         buf_printf(&text, "%s\n", plan->kernel[i].text);
     DO(file_mkdirs(dir));
     DO(p->compile(text.data, cpu, &object, &ir));
-    DO(write_to(dir, "12-kernels.ll", &ir));
-    DO(write_to(dir, "13-kernels.o", &object));
+    DO(write_to(dir, "14-kernels.ll", &ir));
+    DO(write_to(dir, "15-kernels.o", &object));
 out:
     buf_free(&text);
     buf_free(&object);

@@ -5,8 +5,8 @@
 #include "runtime/host_provider.h"
 #include "runtime/plan.h"
 
-/* Compiles the plan's kernels once more and writes DIR/12-kernels.ll (LLVM IR
- * before and after optimisation) and DIR/13-kernels.o (for objdump -d). */
+/* Compiles the plan's kernels once more and writes DIR/14-kernels.ll (LLVM IR
+ * before and after optimisation) and DIR/15-kernels.o (for objdump -d). */
 Err *dump_code(const HostProvider *p, const Plan *plan, const char *cpu,
                const char *dir) MUST_USE;
 

@@ -121,6 +121,8 @@ works("auto with an old driver", "too old", "--verbose", FAKE_CUDA_DRIVER_VERSIO
 refused("a full card", "End what else runs there", "--devices=cuda:0@1GiB", FAKE_CUDA_MEMORY="200K")
 refused("memory that another takes meanwhile", "cuMemAlloc", "--devices=cuda", FAKE_CUDA_FAIL="cuMemAlloc:2=2")
 refused("a driver that does not start", "cuInit", "--devices=cuda", FAKE_CUDA_FAIL="cuInit:1=999")
+refused("an old card", "compute capability 7.5", "--devices=cuda", FAKE_CUDA_ARCH="75")
+works("auto with an old card", "compute capability 7.5", "--verbose", FAKE_CUDA_ARCH="75")
 works("a newer card", "newer than NVRTC", "--devices=cuda", FAKE_CUDA_ARCH="130", want=cuda)
 refused("a launch that fails", "kernel", "--devices=cuda", FAKE_CUDA_FAIL="cuLaunchKernelEx:5+=700")
 refused("a step that fails", "cuStreamSynchronize", "--devices=cuda", FAKE_CUDA_FAIL="cuStreamSynchronize:4+=719")
