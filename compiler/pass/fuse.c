@@ -107,11 +107,11 @@ static bool read_by_alone(const Pair *p, Ref r, int unit)
 /* Rows one after the other, and a norm's weights as f32. */
 static bool reads_whole_rows(const Pair *p, const Node *n)
 {
+    bool whole = n->n_args < 2 || node_at(p, n->arg[1])->type.dtype == BT_f32;
     const Node *x = node_at(p, n->arg[0]);
     for (; op_info(x->op)->kind == KIND_VIEW; x = node_at(p, x->arg[0]))
-        if (x->op == OP_slice)
-            return false;
-    return n->n_args < 2 || node_at(p, n->arg[1])->type.dtype == BT_f32;
+        whole = whole && x->op != OP_slice;
+    return whole;
 }
 
 /* A norm of whole rows or a rounding, on the way to the left side of products
