@@ -18,18 +18,13 @@ typedef struct {
     int *order; /* units: those that take longest first */
 } Work;
 
-static void *array(int n, size_t size)
-{
-    return memory_must(calloc((size_t)n + 1, size), ((size_t)n + 1) * size);
-}
-
 /* ---- keys: everything that the code depends on */
 
 /* All headers count for every unit: an edit compiles everything again. */
 static void headers_key(const CudaCode *c, char hex[2 * SHA256_BYTES + 1])
 {
     size_t n = 2 * (size_t)c->n_headers;
-    const char **part = array((int)n, sizeof *part);
+    const char **part = memory_array((int)n, sizeof *part);
     for (int i = 0; i < c->n_headers; i++) {
         part[2 * i] = c->header[i].name;
         part[2 * i + 1] = c->header[i].source;
@@ -162,10 +157,10 @@ static Err *make_missing(Work *w, ModuleCache *cache, Pool *pool)
 static Err *get_units(Work *w, ModuleCache *cache, Pool *pool, Err *no_nvrtc)
 {
     int n = w->code->n_units;
-    w->key = array(n, sizeof *w->key);
-    w->hit = array(n, sizeof *w->hit);
-    w->error = array(n, sizeof *w->error);
-    w->order = array(n, sizeof *w->order);
+    w->key = memory_array(n, sizeof *w->key);
+    w->hit = memory_array(n, sizeof *w->hit);
+    w->error = memory_array(n, sizeof *w->error);
+    w->order = memory_array(n, sizeof *w->order);
     look_up(w, cache);
     Err *e = NULL;
     if (w->nvrtc)
@@ -197,7 +192,7 @@ Err *cuda_compile(const CudaCode *c, int arch, int driver, ModuleCache *cache,
     Remembered r = {0};
     Work w = {.code = c, .out = out};
     *out = (CudaBinary){.n_units = c->n_units,
-                        .unit = array(c->n_units, sizeof *out->unit)};
+                        .unit = memory_array(c->n_units, sizeof *out->unit)};
     Err *missing = nvrtc_open(driver, &w.nvrtc);
     if (w.nvrtc)
         r = remember(w.nvrtc, arch, cache);

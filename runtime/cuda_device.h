@@ -78,7 +78,7 @@ Err *cuda_load_staging(Device *d, int thread, int64_t n, void **out);
 Err *cuda_load_rows(Device *d, int thread, const PlanWeight *w, int64_t first,
                     int64_t n, const void *src);
 Err *cuda_load_end(Device *d);
-Err *cuda_load_begin(CudaDevice *c, int threads) MUST_USE;
+void cuda_load_begin(CudaDevice *c, int threads);
 void cuda_load_free(CudaDevice *c);
 
 #endif

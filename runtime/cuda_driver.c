@@ -1,11 +1,11 @@
 #include "runtime/cuda_driver.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "runtime/library.h"
 #include "runtime/nvml.h"
 
 /* What it takes to load code of NVRTC 12 and later. */
@@ -47,33 +47,25 @@ static void *open_library(void)
 {
     void *lib = NULL;
     for (size_t i = 0; i < sizeof places / sizeof *places && !lib; i++)
-        lib = dlopen(places[i], RTLD_NOW | RTLD_LOCAL);
-    /* The C library keeps a message until it was read, and read over. */
-    (void)dlerror();
-    (void)dlerror();
+        lib = library_open(places[i], false);
     return lib;
 }
 
 static Err *find_symbols(void *lib)
 {
-    static const struct {
-        const char *name;
-        size_t at;
-    } symbol[] = {
+    static const LibrarySymbol symbol[] = {
 #define CUDA_SYM(name, parameters) {#name, offsetof(CudaApi, name)},
 #include "runtime/cuda_syms.def"
 #undef CUDA_SYM
     };
-    for (size_t i = 0; i < sizeof symbol / sizeof *symbol; i++) {
-        void *fn = dlsym(lib, symbol[i].name);
-        if (!fn)
-            return err_new(ERR_DEVICE,
-                           "the NVIDIA driver is too old: its libcuda.so.1 has "
-                           "no %s; driver 525 (CUDA 12.0) or newer is needed",
-                           symbol[i].name);
-        memcpy((char *)&driver.api + symbol[i].at, &fn, sizeof fn);
-    }
-    return NULL;
+    const char *missing = library_find(
+        lib, symbol, sizeof symbol / sizeof *symbol, &driver.api);
+    if (!missing)
+        return NULL;
+    return err_new(ERR_DEVICE,
+                   "the NVIDIA driver is too old: its libcuda.so.1 has "
+                   "no %s; driver 525 (CUDA 12.0) or newer is needed",
+                   missing);
 }
 
 static Err *attribute(const CudaCard *c, CudaAttribute a, int *value)

@@ -26,11 +26,6 @@ struct CudaKernels {
     CudaKernelStats stats;
 };
 
-static void *array(int n, size_t size)
-{
-    return memory_must(calloc((size_t)n + 1, size), ((size_t)n + 1) * size);
-}
-
 /* ---- the cards of the plan */
 
 static int find_card(const CudaKernels *k, int card)
@@ -207,9 +202,9 @@ static Err *find_functions(CudaKernels *k, CudaOnCard *on)
 static Err *load_card(CudaKernels *k, CudaOnCard *on)
 {
     const CudaCode *c = k->spec.code;
-    on->module = array(c->n_units, sizeof(void *));
-    on->function = array(k->n_functions, sizeof(void *));
-    on->packer = array(c->n_packers, sizeof(void *));
+    on->module = memory_array(c->n_units, sizeof(void *));
+    on->function = memory_array(k->n_functions, sizeof(void *));
+    on->packer = memory_array(c->n_packers, sizeof(void *));
     on->first = k->first;
     TRY(CUDA(on->card->name, cuCtxSetCurrent, on->context));
     for (int i = 0; i < c->n_units; i++)
@@ -220,7 +215,7 @@ static Err *load_card(CudaKernels *k, CudaOnCard *on)
 static void count_functions(CudaKernels *k)
 {
     const CudaCode *c = k->spec.code;
-    k->first = array(c->n_kernels, sizeof *k->first);
+    k->first = memory_array(c->n_kernels, sizeof *k->first);
     for (int i = 0; i < c->n_kernels; i++) {
         k->first[i] = k->n_functions;
         k->n_functions += c->kernel[i].n_launches;
@@ -262,7 +257,7 @@ static Err *load_all(CudaKernels *k)
 Err *cuda_kernels_new(const CudaKernelsSpec *s, CudaKernels **out)
 {
     Err *e = NULL;
-    CudaKernels *k = array(1, sizeof *k);
+    CudaKernels *k = memory_array(1, sizeof *k);
     k->spec = *s;
     *out = NULL;
     DO(cuda_driver(&k->driver));

@@ -36,7 +36,7 @@ static int64_t slices_bytes(const CudaLoader *l)
     return (int64_t)l->n_lanes * BUFFERS * SLICE_BYTES;
 }
 
-Err *cuda_load_begin(CudaDevice *c, int threads)
+void cuda_load_begin(CudaDevice *c, int threads)
 {
     CudaLoader *l = memory_must(calloc(1, sizeof *l), sizeof *l);
     size_t bytes = (size_t)threads * sizeof *l->lane;
@@ -44,7 +44,6 @@ Err *cuda_load_begin(CudaDevice *c, int threads)
     l->n_lanes = threads;
     l->in_scratch = slices_bytes(l) <= c->base.plan->scratch;
     c->loader = l;
-    return NULL;
 }
 
 static Err *open_lane(CudaDevice *c, Lane *l)
@@ -111,12 +110,6 @@ static Err *find_packer(CudaDevice *c, BlockType t, int *out)
     return err_new(ERR_DEVICE, "no kernel packs %s", block_info[t].name);
 }
 
-/* Units across a tile: see tile.cuh. */
-static int64_t tile_units(int64_t units)
-{
-    return units % 4 == 0 ? 4 : units % 2 == 0 ? 2 : 1;
-}
-
 static Err *pack_rows(CudaDevice *c, CudaStream *stream, const PlanWeight *w,
                       int64_t n, CudaAddress from, CudaAddress to)
 {
@@ -125,7 +118,7 @@ static Err *pack_rows(CudaDevice *c, CudaStream *stream, const PlanWeight *w,
     const CudaPacker *k =
         &cuda_kernels_spec(c->kernels)->code->packer[i];
     int64_t units = w->ne[0] / PACK_TILE_UNIT, high = n / PACK_TILE_ROWS;
-    int64_t tiles = high * (units / tile_units(units));
+    int64_t tiles = high * (units / packing_tile_units(w->ne[0]));
     return cuda_launch_plain(c, stream, c->on->packer[i], k->symbol,
                              (const CudaAddress[]){from, to}, (int32_t)high,
                              (int32_t)units,

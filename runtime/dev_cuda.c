@@ -86,7 +86,7 @@ static Err *prepare(CudaDevice *c, const DeviceSpec *s)
     TRY(CUDA_ON(c, cuEventCreate, &c->reached, CUDA_EVENT_UNTIMED));
     TRY(pinned_grow(c, &c->sent, SENT_BYTES));
     TRY(allocate(c));
-    TRY(cuda_load_begin(c, pool_threads(s->pool)));
+    cuda_load_begin(c, pool_threads(s->pool));
     return CUDA_ON(c, cuStreamSynchronize, c->stream);
 }
 

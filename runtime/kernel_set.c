@@ -188,23 +188,15 @@ static Err *load_all(KernelSet *s)
 
 /* ---- making and ending */
 
-static void *array(int n, size_t size)
-{
-    void *p = calloc((size_t)n + 1, size);
-    if (!p)
-        memory_out(((size_t)n + 1) * size);
-    return p;
-}
-
 Err *kernel_set_new(const Plan *plan, const HostProvider *provider,
                     const char *cpu, ModuleCache *cache, Pool *pool,
                     KernelSet **out)
 {
     Err *e = NULL;
-    KernelSet *s = array(1, sizeof *s);
+    KernelSet *s = memory_array(1, sizeof *s);
     *s = (KernelSet){.plan = plan, .provider = provider, .cpu = cpu};
-    s->group_of = array(plan->n_kernels, sizeof *s->group_of);
-    s->kernel = array(plan->n_kernels, sizeof *s->kernel);
+    s->group_of = memory_array(plan->n_kernels, sizeof *s->group_of);
+    s->kernel = memory_array(plan->n_kernels, sizeof *s->kernel);
     *out = NULL;
     make_groups(s);
     DO(make_objects(s, cache, pool));

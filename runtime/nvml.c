@@ -3,8 +3,9 @@
 #include <dlfcn.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <string.h>
 #include <unistd.h>
+
+#include "runtime/library.h"
 
 enum { MOST_PROCESSES = 32 };
 
@@ -26,29 +27,17 @@ typedef struct {
 
 static bool find(Nvml *m)
 {
-    static const struct {
-        const char *name;
-        size_t at;
-    } symbol[] = {
+    static const LibrarySymbol symbol[] = {
 #define NVML_SYM(name, parameters) {#name, offsetof(Nvml, name)},
 #include "runtime/nvml_syms.def"
 #undef NVML_SYM
     };
-    for (size_t i = 0; i < sizeof symbol / sizeof *symbol; i++) {
-        void *fn = dlsym(m->lib, symbol[i].name);
-        if (!fn)
-            return false;
-        memcpy((char *)m + symbol[i].at, &fn, sizeof fn);
-    }
-    return true;
+    return !library_find(m->lib, symbol, sizeof symbol / sizeof *symbol, m);
 }
 
 static bool open_nvml(Nvml *m)
 {
-    m->lib = dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL);
-    /* The C library keeps a message until it was read, and read over. */
-    (void)dlerror();
-    (void)dlerror();
+    m->lib = library_open("libnvidia-ml.so.1", false);
     if (!m->lib)
         return false;
     if (find(m) && m->nvmlInit_v2() == 0)

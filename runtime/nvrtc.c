@@ -1,6 +1,5 @@
 #include "runtime/nvrtc.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "runtime/library.h"
 
 enum { SPLITS_SINCE = 13 }; /* the version that takes --split-compile */
 
@@ -37,20 +37,11 @@ static void own_folder(char *out, size_t size)
     out[n > 0 ? n : 0] = '\0';
 }
 
-/* The C library keeps a message until it was read, and read over. */
-static void drop_message(void)
-{
-    (void)dlerror();
-    (void)dlerror();
-}
-
 static void *open_in(const char *folder, int major)
 {
     char path[4200];
     snprintf(path, sizeof path, "%slibnvrtc.so.%d", folder, major);
-    void *lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    drop_message();
-    return lib;
+    return library_open(path, false);
 }
 
 /* What NVRTC opens itself when it compiles first, by name alone: once it is
@@ -61,29 +52,21 @@ static void open_builtins(const char *folder)
     snprintf(path, sizeof path, "%slibnvrtc-builtins.so.%d.%d", folder,
              nvrtc.major, nvrtc.minor);
     if (folder[0])
-        (void)dlopen(path, RTLD_NOW | RTLD_GLOBAL);
-    drop_message();
+        (void)library_open(path, true);
 }
 
 static Err *find_symbols(void *lib)
 {
-    static const struct {
-        const char *name;
-        size_t at;
-    } symbol[] = {
+    static const LibrarySymbol symbol[] = {
 #define NVRTC_SYM(name, parameters) {#name, offsetof(NvrtcApi, name)},
 #define NVRTC_TEXT(name, parameters) NVRTC_SYM(name, parameters)
 #include "runtime/nvrtc_syms.def"
 #undef NVRTC_SYM
 #undef NVRTC_TEXT
     };
-    for (size_t i = 0; i < sizeof symbol / sizeof *symbol; i++) {
-        void *fn = dlsym(lib, symbol[i].name);
-        if (!fn)
-            return err_new(ERR_DEVICE, "libnvrtc has no %s", symbol[i].name);
-        memcpy((char *)&nvrtc.api + symbol[i].at, &fn, sizeof fn);
-    }
-    return NULL;
+    const char *missing = library_find(
+        lib, symbol, sizeof symbol / sizeof *symbol, &nvrtc.api);
+    return missing ? err_new(ERR_DEVICE, "libnvrtc has no %s", missing) : NULL;
 }
 
 static int ascending(const void *a, const void *b)

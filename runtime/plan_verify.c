@@ -189,17 +189,9 @@ static Err *check_overlap(Span *s, int n, const char *what)
     return e;
 }
 
-static void *array(int n, size_t size)
-{
-    void *p = calloc((size_t)n + 1, size);
-    if (!p)
-        memory_out(((size_t)n + 1) * size);
-    return p;
-}
-
 static Err *check_weight_overlap(const Plan *p)
 {
-    Span *s = array(p->n_weights, sizeof *s);
+    Span *s = memory_array(p->n_weights, sizeof *s);
     for (int i = 0; i < p->n_weights; i++) {
         const PlanWeight *w = &p->weight[i];
         s[i] = (Span){w->device, w->offset, w->bytes, w->tensor};
@@ -209,7 +201,7 @@ static Err *check_weight_overlap(const Plan *p)
 
 static Err *check_state_overlap(const Plan *p)
 {
-    Span *s = array(p->n_states, sizeof *s);
+    Span *s = memory_array(p->n_states, sizeof *s);
     for (int i = 0; i < p->n_states; i++) {
         const PlanState *t = &p->state[i];
         s[i] = (Span){t->device, t->offset, t->bytes, t->name};
@@ -237,7 +229,7 @@ static Err *check_unique(const char **name, int n, const char *what)
 
 static Err *check_kernel_names(const Plan *p)
 {
-    const char **name = array(p->n_kernels, sizeof *name);
+    const char **name = memory_array(p->n_kernels, sizeof *name);
     for (int i = 0; i < p->n_kernels; i++)
         name[i] = p->kernel[i].name;
     return check_unique(name, p->n_kernels, "kernel");
@@ -248,7 +240,7 @@ static Err *check_kernel_names(const Plan *p)
 static Err *check_ports(const Plan *p, const PlanPort *port, int n,
                         const char *what)
 {
-    const char **name = array(n, sizeof *name);
+    const char **name = memory_array(n, sizeof *name);
     Err *e = NULL;
     for (int i = 0; i < n && !e; i++) {
         name[i] = port[i].name ? port[i].name : "";
@@ -428,8 +420,8 @@ static Err *check_slots_apart(const BufferSpan *s, int n)
 /* What arrives for the next chunk may not touch what this one still uses. */
 static Err *check_slots(const Plan *p, const PlanProgram *q)
 {
-    bool *used = array(p->n_buffers, sizeof *used);
-    BufferSpan *s = array(p->n_buffers, sizeof *s);
+    bool *used = memory_array(p->n_buffers, sizeof *used);
+    BufferSpan *s = memory_array(p->n_buffers, sizeof *s);
     int n = 0;
     mark_buffers(q, used);
     for (int i = 0; i < p->n_buffers; i++) {
@@ -498,7 +490,7 @@ static Err *check_program(const Plan *p, const PlanProgram *q)
 
 static Err *check_programs(const Plan *p)
 {
-    const char **name = array(p->n_programs, sizeof *name);
+    const char **name = memory_array(p->n_programs, sizeof *name);
     Err *e = NULL;
     for (int i = 0; i < p->n_programs && !e; i++) {
         name[i] = p->program[i].name;

@@ -19,20 +19,12 @@ struct Session {
     const volatile sig_atomic_t *stop;
 };
 
-static void *array(int64_t n, size_t size)
-{
-    void *p = calloc((size_t)n + 1, size);
-    if (!p)
-        memory_out(((size_t)n + 1) * size);
-    return p;
-}
-
 Session *session_new(Executor *x)
 {
-    Session *s = array(1, sizeof *s);
+    Session *s = memory_array(1, sizeof *s);
     s->executor = x;
-    s->past = array(x->info.n_programs, sizeof *s->past);
-    s->marked = array(x->info.n_programs, sizeof *s->marked);
+    s->past = memory_array(x->info.n_programs, sizeof *s->past);
+    s->marked = memory_array(x->info.n_programs, sizeof *s->marked);
     return s;
 }
 
@@ -110,7 +102,7 @@ static void *room(void *at, int64_t more, int64_t *have, size_t size)
         return at;
     free(at);
     *have = more;
-    return array(more, size);
+    return memory_array(more, size);
 }
 
 static void make_room(Session *s, const Feed *f)

@@ -184,48 +184,6 @@ static void emit_sort(Experts *x, int64_t from)
               x->sorted, x->ids);
 }
 
-static void put_gemm_weights(Experts *x, const Part *part)
-{
-    Products *p = x->p;
-    emit_text(x->e,
-              "        const i64 bytes = %s;\n"
-              "        const i64 at = ((i64)piece[0] * %lld + row) * bytes;\n"
-              "        const u8 *w0 = row < %lld ? call.arg[%d] + at : 0;\n",
-              products_rows_bytes(p, part->product[0]),
-              (long long)rows_of(part), (long long)rows_of(part),
-              products_matrix(p, part->product[0]));
-    if (part->n_products == 2)
-        emit_text(x->e, "        const u8 *w1 = call.arg[%d] + at;\n",
-                  products_matrix(p, part->product[1]));
-    else
-        emit_text(x->e, "        const u8 *w1 = row + 1 < %lld ? w0 + bytes : "
-                        "w0;\n",
-                  (long long)rows_of(part));
-}
-
-static void put_gemm_results(Experts *x, int i)
-{
-    const Part *part = &x->p->part[i];
-    emit_text(x->e, "        if (w0)\n"
-                    "            gemm_results(sum, place.count, [&](int t, int m, "
-                    "float a, float b) {\n"
-                    "                const int pair = sorted.pair[piece[1] + t];\n");
-    if (part->n_products == 2)
-        emit_text(x->e, "                const float sums[2] = {a, b};\n"
-                        "                %s_%sp%d(call, pair, row * 16 + m, "
-                        "sums);\n",
-                  x->e->name, x->p->prefix, i);
-    else
-        emit_text(x->e, "                %s_%sp%d(call, pair, row * 16 + m, "
-                        "&a);\n"
-                        "                if (row + 1 < %lld)\n"
-                        "                    %s_%sp%d(call, pair, row * 16 + 16 + "
-                        "m, &b);\n",
-                  x->e->name, x->p->prefix, i, (long long)rows_of(part),
-                  x->e->name, x->p->prefix, i);
-    emit_text(x->e, "            });\n");
-}
-
 static void put_gemm(Experts *x, int i, const char *values)
 {
     Products *p = x->p;
@@ -250,10 +208,14 @@ static void put_gemm(Experts *x, int i, const char *values)
               x->sorted, emit_count(p->lead), (long long)x->slots, blocks, blocks,
               blocks,
               two ? 4 : 8, two ? 1 : 2, values, (long long)x->divide);
-    put_gemm_weights(x, part);
+    emit_text(x->e,
+              "        const i64 bytes = %s;\n"
+              "        const i64 at = ((i64)piece[0] * %lld + row) * bytes;\n",
+              products_rows_bytes(p, part->product[0]), (long long)rows_of(part));
+    product_gemm_tiles(p, part);
     emit_text(x->e, "        GemmSums sum = {};\n");
     product_gemm(p, part);
-    put_gemm_results(x, i);
+    product_gemm_results(p, i, "sorted.pair[piece[1] + t]");
     emit_text(x->e, "    }\n}\n");
 }
 

@@ -209,15 +209,47 @@ void product_gemm(Products *p, const Part *part)
                   b, b, j, (long long)p->k, (long long)p->k, ring_stages(p));
 }
 
-/* Tile rows of a block, and what its warps' two tiles are: of two matrices, or
- * two rows of one. */
+/* A warp's two tiles are of two matrices, or two rows of one. */
+void product_gemm_tiles(Products *p, const Part *part)
+{
+    long long all = part->columns / PACK_TILE_ROWS;
+    emit_text(p->e, "    const u8 *w0 = row < %lld ? call.arg[%d] + at : 0;\n", all,
+              products_matrix(p, part->product[0]));
+    if (part->n_products == 2)
+        emit_text(p->e, "    const u8 *w1 = call.arg[%d] + at;\n",
+                  products_matrix(p, part->product[1]));
+    else
+        emit_text(p->e, "    const u8 *w1 = row + 1 < %lld ? w0 + bytes : w0;\n",
+                  all);
+}
+
+void product_gemm_results(Products *p, int i, const char *values_row)
+{
+    Emit *e = p->e;
+    long long all = p->part[i].columns / PACK_TILE_ROWS;
+    emit_text(e, "    if (w0)\n"
+                 "        gemm_results(sum, place.count, [&](int t, int m, float a, "
+                 "float b) {\n"
+                 "            const int to = %s;\n",
+              values_row);
+    if (p->part[i].n_products == 2)
+        emit_text(e, "            const float sums[2] = {a, b};\n"
+                     "            %s_%sp%d(call, to, row * 16 + m, sums);\n",
+                  e->name, p->prefix, i);
+    else
+        emit_text(e, "            %s_%sp%d(call, to, row * 16 + m, &a);\n"
+                     "            if (row + 1 < %lld)\n"
+                     "                %s_%sp%d(call, to, row * 16 + 16 + m, &b);\n",
+                  e->name, p->prefix, i, all, e->name, p->prefix, i);
+    emit_text(e, "        });\n");
+}
+
 static void put_gemm_body(Products *p, int i, const char *values)
 {
     Emit *e = p->e;
     const Part *part = &p->part[i];
     const char *b = products_block(p, part->product[0]);
     bool two = part->n_products == 2;
-    long long all = part->columns / 16;
     emit_text(e,
               "{\n    SHARED_BUFFER(shared);\n"
               "    u8 *table = shared + %lld;\n"
@@ -225,18 +257,11 @@ static void put_gemm_body(Products *p, int i, const char *values)
               "    stage_begin();\n"
               "    const int rows = %s * %lld, first = block_x() * GEMM_COLS;\n"
               "    const int row = block_y() * %d + warp() / 2 * %d;\n"
-              "    const i64 bytes = %s;\n"
-              "    const u8 *w0 = row < %lld ? call.arg[%d] + row * bytes : 0;\n",
+              "    const i64 bytes = %s, at = row * bytes;\n",
               (long long)product_ring(p), b, emit_count(p->lead),
               (long long)p->rows, two ? 4 : 8,
-              two ? 1 : 2, products_rows_bytes(p, part->product[0]), all,
-              products_matrix(p, part->product[0]));
-    if (two)
-        emit_text(e, "    const u8 *w1 = call.arg[%d] + row * bytes;\n",
-                  products_matrix(p, part->product[1]));
-    else
-        emit_text(e, "    const u8 *w1 = row + 1 < %lld ? w0 + bytes : w0;\n",
-                  all);
+              two ? 1 : 2, products_rows_bytes(p, part->product[0]));
+    product_gemm_tiles(p, part);
     emit_text(e,
               "    if (first < rows) {\n"
               "        const GemmPlace place = gemm_place_tokens(%s, first, "
@@ -244,22 +269,8 @@ static void put_gemm_body(Products *p, int i, const char *values)
               "        GemmSums sum = {};\n",
               values);
     product_gemm(p, part);
-    emit_text(e, "        if (w0)\n"
-                 "            gemm_results(sum, place.count, [&](int t, int m, "
-                 "float a, float b) {\n");
-    if (two)
-        emit_text(e, "                const float sums[2] = {a, b};\n"
-                     "                %s_%sp%d(call, first + t, row * 16 + m, "
-                     "sums);\n",
-                  e->name, p->prefix, i);
-    else
-        emit_text(e, "                %s_%sp%d(call, first + t, row * 16 + m, "
-                     "&a);\n"
-                     "                if (row + 1 < %lld)\n"
-                     "                    %s_%sp%d(call, first + t, row * 16 + 16 "
-                     "+ m, &b);\n",
-                  e->name, p->prefix, i, all, e->name, p->prefix, i);
-    emit_text(e, "            });\n    }\n}\n");
+    product_gemm_results(p, i, "first + t");
+    emit_text(e, "    }\n}\n");
 }
 
 static void emit_gemm(Products *p, int i, int64_t from, const char *values)

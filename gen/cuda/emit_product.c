@@ -26,7 +26,7 @@ int products_matrix(const Products *p, Ref product)
 
 int products_width(const Products *p)
 {
-    return p->k % 512 == 0 ? 4 : p->k % 256 == 0 ? 2 : 1;
+    return packing_tile_units(p->k);
 }
 
 const char *products_block(Products *p, Ref product)
@@ -259,18 +259,14 @@ Products *products_new(Emit *e, OpKind kind, const char *prefix)
 
 void products_include(Products *p)
 {
-    static const char *const file[BT_COUNT] = {
-#define BLOCK_FILE(type, file) [BT_##type] = #file ".cuh",
-#include "gen/cuda/block_files.def"
-#undef BLOCK_FILE
-    };
     for (int i = 0; i < p->n; i++)
         for (int k = 0; k < p->part[i].n_products; k++) {
             BlockType t = products_type(p, p->part[i].product[k]);
             if (p->part[i].float_rows)
                 emit_include(p->e, "plain.cuh");
-            if (file[t])
-                emit_include(p->e, file[t]);
+            const char *file = emit_pack_file(t);
+            if (file)
+                emit_include(p->e, file);
             else
                 emit_fail(p->e, err_new(ERR_DEVICE, "no CUDA decoder of %s",
                                         block_info[t].name));

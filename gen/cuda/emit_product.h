@@ -100,6 +100,12 @@ int64_t product_plain_values_at(const Products *p);
 int64_t product_plain_shared(const Products *p);
 /* The statement that multiplies what w0, w1 and place say. */
 void product_gemm(Products *p, const Part *part);
+/* Before it: w0 and w1, of tile row `row`, whose tiles begin `at` bytes into the
+ * matrices, `bytes` from row to row; w0 NULL: there is no such row. */
+void product_gemm_tiles(Products *p, const Part *part);
+/* Behind it: sums of part i to row `values_row` (an expression of token t of the
+ * block). */
+void product_gemm_results(Products *p, int i, const char *values_row);
 /* Of it: bytes of shared memory for values, the tables lie behind them. */
 int64_t product_ring(const Products *p);
 

@@ -6,7 +6,9 @@
 #define BASE_MEMORY_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* "sextet: out of memory (N bytes)"; does not return. */
 _Noreturn void memory_out(size_t bytes);
@@ -17,6 +19,13 @@ static inline void *memory_must(void *p, size_t bytes)
     if (!p)
         memory_out(bytes);
     return p;
+}
+
+/* n elements, and one more so that there is always something, all zero; the
+ * caller's to free. */
+static inline void *memory_array(int64_t n, size_t size)
+{
+    return memory_must(calloc((size_t)n + 1, size), ((size_t)n + 1) * size);
 }
 
 /* A stream that collects text in memory and loses none of it.  fclose sets

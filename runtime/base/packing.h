@@ -28,6 +28,13 @@ typedef struct {
     int offset, bytes, unit;
 } PackField;
 
+/* Units across a tile of rows of k values (gen/cuda/tile.cuh: J). */
+static inline int packing_tile_units(int64_t k)
+{
+    int64_t units = k / PACK_TILE_UNIT;
+    return units % 4 == 0 ? 4 : units % 2 == 0 ? 2 : 1;
+}
+
 /* The fields of a type's block, in order; 0: it cannot be packed. */
 int packing_fields(BlockType t, const PackField **out);
 /* Can matrices [k, rows] of this type lie like that? */

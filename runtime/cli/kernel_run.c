@@ -170,11 +170,6 @@ static const CudaPacker *find_packer(const CudaCode *c, BlockType t)
     return NULL;
 }
 
-static int64_t tile_width(int64_t k)
-{
-    return k % 512 == 0 ? 512 : k % 256 == 0 ? 256 : 128;
-}
-
 Err *kernel_pack(const KernelMachine *m, const CudaCode *code, const Type *t,
                  const KernelValue *v, MachineBuf *out)
 {
@@ -186,7 +181,7 @@ Err *kernel_pack(const KernelMachine *m, const CudaCode *code, const Type *t,
     if (!p)
         return err_new(ERR_DEVICE, "no kernel packs %s",
                        block_info[t->dtype].name);
-    int64_t n = tiles * (k / tile_width(k));
+    int64_t n = tiles * (k / PACK_TILE_UNIT / packing_tile_units(k));
     DO(machine_buf_new(m, v->bytes, v->n_bytes, &from));
     DO(machine_buf_new(m, NULL, v->n_bytes, out));
     add_address(&call, from.at);

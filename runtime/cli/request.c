@@ -83,7 +83,8 @@ static BlockType activations(const char *name, const Machine *m)
         (automatic && devices_are(m->device, m->n_devices, "cuda")))
         return BT_q8a;
     bool words = strcmp(name, "int16") == 0;
-    words = words || (strcmp(name, "auto") == 0 && devices_are(m->device, m->n_devices, "host"));
+    words = words ||
+            (automatic && devices_are(m->device, m->n_devices, "host"));
     return words ? BT_q16a : BT_f32;
 }
 
