@@ -218,13 +218,14 @@ DEVICE void floats_b(u32 (&b)[2], const float *p)
 }
 
 // The square of N blocks of 16 at t has the inverses X and Y of its diagonal
-// halves; what is between them, A, becomes -Y A X.  Transposed: -(X'A')Y'.  By
-// 4 warps, each with the columns 16 m.. (of X) and N/2 times 8 rows from 8 r.
-template <int N> DEVICE void merge_blocks(float *t, int m, int r)
+// halves; what is between them, A, becomes -Y A X.  Transposed: -(X'A')Y', here
+// without the sign for the columns 16 m.. (of X) and N/2 times 8 rows from 8 r.
+template <int N>
+DEVICE void merge_products(float (&out)[N / 2][4], const float *t, int m, int r)
 {
     constexpr int H = N / 2; // blocks of a half
-    float *A = t + 16 * H * PITCH, *Y = A + 16 * H;
-    float xa[2 * H][4], out[H][4];
+    const float *A = t + 16 * H * PITCH, *Y = A + 16 * H;
+    float xa[2 * H][4];
     clear(xa);
     clear(out);
     UNROLL for (int s = 0; s < H; s++) {
@@ -243,22 +244,23 @@ template <int N> DEVICE void merge_blocks(float *t, int m, int r)
             mma_f16(out[i], a, b);
         }
     }
-    sync_threads(1, 128);
-    UNROLL for (int i = 0; i < H; i++)
-        UNROLL for (int e = 0; e < 4; e++)
-            A[(8 * (r + i) + 2 * (lane() & 3) + (e & 1)) * PITCH + 16 * m +
-              (lane() >> 2) + (e >> 1) * 8] = -out[i][e];
-    sync_threads(1, 128);
 }
 
-// By the first 4 warps.
-DEVICE void invert(float *t)
+// By the first 4 warps, each with its m and r; all threads wait with them.
+template <int N> DEVICE void merge_blocks(float *t, int m, int r)
 {
-    int w = warp();
-    invert_block(t + 16 * w * (PITCH + 1));
-    sync_threads(1, 128);
-    merge_blocks<2>(t + (w >> 1) * 32 * (PITCH + 1), 0, w & 1);
-    merge_blocks<4>(t, w & 1, w & 2);
+    constexpr int H = N / 2;
+    float out[H][4], *A = t + 16 * H * PITCH;
+    bool mine = warp() < 4;
+    if (mine)
+        merge_products<N>(out, t, m, r);
+    sync_threads(0, PREPARE_THREADS);
+    if (mine)
+        UNROLL for (int i = 0; i < H; i++)
+            UNROLL for (int e = 0; e < 4; e++)
+                A[(8 * (r + i) + 2 * (lane() & 3) + (e & 1)) * PITCH + 16 * m +
+                  (lane() >> 2) + (e >> 1) * 8] = -out[i][e];
+    sync_threads(0, PREPARE_THREADS);
 }
 
 // ---- U and W
@@ -348,19 +350,23 @@ DEVICE void prepare_values(const C &call, const PrepareHead<Rule> &x, int head)
     }
 }
 
-// T and the tile v.
+// T and the tile v: four warps fetch the values while the others invert the
+// blocks on the diagonal.
 template <class Rule, class C>
 DEVICE void prepare_inverse(const C &call, const PrepareHead<Rule> &x, int head)
 {
     u16 *p = delta_scratch<Rule>(call).p;
+    int w = warp();
     weigh_pairs(x.kk, x.qk, x.gates, x.t,
                 p + ((i64)head * call.tokens + x.t0) * CHUNK, x.n, x.m, x.h);
     sync_threads(0, PREPARE_THREADS);
-    if (warp() < 4)
-        invert(x.t);
+    if (w < 4)
+        invert_block(x.t + 16 * w * (PITCH + 1));
     else
         prepare_values(call, x, head);
     sync_threads(0, PREPARE_THREADS);
+    merge_blocks<2>(x.t + (w >> 1 & 1) * 32 * (PITCH + 1), 0, w & 1);
+    merge_blocks<4>(x.t, w & 1, w & 2);
 }
 
 template <class Rule, class C>
