@@ -29,16 +29,18 @@ static KernelClass class_of_kind(OpKind k)
     return KERNEL_ROW;
 }
 
+KernelClass kernel_class_of_both(KernelClass a, KernelClass b)
+{
+    bool second = a == KERNEL_ROW || b == KERNEL_EXPERTS || b == KERNEL_DELTA;
+    return second && b != KERNEL_ROW ? b : a;
+}
+
 KernelClass kernel_class(const Graph *k)
 {
-    KernelClass first = KERNEL_ROW;
-    for (Ref i = 0; i < k->n_nodes; i++) {
-        KernelClass c = class_of_kind(op_info(k->node[i].op)->kind);
-        if (c == KERNEL_EXPERTS)
-            return c;
-        first = first == KERNEL_ROW ? c : first;
-    }
-    return first;
+    KernelClass c = KERNEL_ROW;
+    for (Ref i = 0; i < k->n_nodes; i++)
+        c = kernel_class_of_both(c, class_of_kind(op_info(k->node[i].op)->kind));
+    return c;
 }
 
 /* ---- what a group reads and makes ---- */
@@ -283,20 +285,185 @@ bool kernel_is_prologue(const Graph *k, Ref r)
     return false;
 }
 
+/* ---- the delta rule and what stands before it */
+
+bool kernel_is_factor(const Graph *g, Ref r)
+{
+    const Node *n = &g->node[r];
+    return (n->op == OP_mul || n->op == OP_div) &&
+           g->node[n->arg[1]].op == OP_const;
+}
+
+Ref kernel_below_factors(const Graph *g, Ref r)
+{
+    while (kernel_is_factor(g, r))
+        r = g->node[r].arg[0];
+    return g->node[r].op == OP_l2norm ? g->node[r].arg[0] : r;
+}
+
+static Ref find_op(const Graph *k, Op op)
+{
+    for (Ref i = 0; i < k->n_nodes; i++)
+        if (k->node[i].op == op)
+            return i;
+    return NO_REF;
+}
+
+const bool *kernel_before_rule(const Graph *k)
+{
+    enum { VALUES = 3 }; /* q, k and v */
+    Ref rule = find_op(k, OP_delta_rule);
+    if (rule == NO_REF)
+        return NULL;
+    bool *before = ARENA_ARRAY(k->arena, bool, k->n_nodes + 1);
+    for (int i = 0; i < VALUES; i++)
+        before[k->node[rule].arg[i]] = true;
+    for (Ref i = rule; i-- > 0;)
+        for (int j = 0; before[i] && j < k->node[i].n_args; j++)
+            before[k->node[i].arg[j]] = true;
+    return before;
+}
+
+/* What follows attention and the delta rule. */
+static bool is_last_rounding(const Graph *k, Ref r)
+{
+    KernelClass c = kernel_class(k);
+    return k->node[r].op == OP_quantize &&
+           c == KERNEL_DELTA;
+}
+
+static bool is_layered_node(const Graph *k, Ref r)
+{
+    const Node *n = &k->node[r];
+    if (n->op == OP_combine || kernel_is_prologue(k, r) ||
+        is_last_rounding(k, r) ||
+        (n->op == OP_matmul && kernel_class(k) == KERNEL_EXPERTS))
+        return true;
+    for (int j = 0; op_info(n->op)->kind == KIND_EW && j < n->n_args; j++)
+        if (k->node[n->arg[j]].op == OP_slice)
+            return true;
+    return false;
+}
+
 bool kernel_is_layered(const Graph *k)
 {
     if (kernel_class(k) == KERNEL_ROW)
         return false;
+    const bool *before = kernel_before_rule(k);
+    for (Ref i = k->n_params; i < k->n_nodes; i++)
+        if (is_layered_node(k, i) || (before && before[i] && is_made(k, i)))
+            return true;
+    return false;
+}
+
+/* Rows of whole blocks, of a value made here or its reshape. */
+static Err *verify_last_rounding(const Graph *k, const Node *n)
+{
+    Ref r = n->arg[0];
+    int64_t elems = block_info[BT_q8a].elems;
+    for (; is_view(&k->node[r]); r = k->node[r].arg[0])
+        if (k->node[r].op == OP_slice)
+            return bad(k, n, "rounds parts of rows");
+    if (!is_made(k, r) || type_last(&k->node[r].type) % elems ||
+        type_last(&n->type) % elems)
+        return bad(k, n, "rounds what no head makes");
+    return NULL;
+}
+
+/* A node of the convolution under q, k and v. */
+static Err *verify_convolution(const Graph *k, Ref r)
+{
+    const Node *n = &k->node[r];
+    Ref conv = find_op(k, OP_causal_conv1d);
+    if (conv == NO_REF || (n->op == OP_causal_conv1d && r != conv))
+        return bad(k, n, "stands before the rule");
+    for (int j = 0; r == conv && j < n->n_args; j++)
+        if (is_made(k, behind_views(k, n->arg[j])))
+            return bad(k, n, "reads a value made in the same kernel");
+    return r == conv ? NULL : verify_epilogue(k, n);
+}
+
+/* Heads of d values lie in one piece each. */
+static bool has_whole_heads(const Graph *k, Ref r, int64_t d)
+{
+    int slices = 0;
+    for (; is_view(&k->node[r]); r = k->node[r].arg[0])
+        if (k->node[r].op == OP_slice)
+            slices += type_last(&k->node[r].type) % d ? 2 : 1;
+    return slices < 2;
+}
+
+/* One value under q, k and v, if it is made here. */
+static Err *verify_sources(const Graph *k, const Node *rule)
+{
+    Ref v = behind_views(k, rule->arg[2]);
+    for (int i = 0; i < 3; i++) {
+        const Type *t = &k->node[rule->arg[i]].type;
+        Ref below = kernel_below_factors(k, rule->arg[i]),
+            root = behind_views(k, below);
+        if ((is_made(k, root) || is_made(k, v)) && root != v)
+            return bad(k, rule, "reads another value made here");
+        if (below != rule->arg[i] && (i == 2 || !type_equal(&k->node[below].type, t)))
+            return bad(k, rule, "reads heads of another shape");
+        if ((below != rule->arg[i] || is_made(k, root)) &&
+            !has_whole_heads(k, below, type_last(t)))
+            return bad(k, rule, "reads heads in pieces");
+    }
+    return NULL;
+}
+
+static bool is_result(const Graph *k, Ref r)
+{
+    for (int i = 0; i < k->n_results; i++)
+        if (k->result[i].ref == r)
+            return true;
+    return false;
+}
+
+/* Before the rule: factors and norms of q and k, and a convolution. */
+static Err *verify_before(const Graph *k, const Node *rule, Ref r)
+{
+    const Node *n = &k->node[r];
+    if (is_result(k, r))
+        return bad(k, n, "is read before the rule and elsewhere");
+    for (int i = 0; i < 2; i++)
+        for (Ref x = rule->arg[i], end = kernel_below_factors(k, x); x != end;
+             x = k->node[x].arg[0])
+            if (x == r)
+                return NULL;
+    return verify_convolution(k, r);
+}
+
+static Err *verify_behind(const Graph *k, const Node *n, const bool *before)
+{
+    for (int i = 0; i < n->n_args; i++) {
+        Ref root = behind_views(k, n->arg[i]);
+        if (is_made(k, root) && before[root])
+            return bad(k, n, "reads what stands before the rule");
+    }
+    if (n->op == OP_quantize)
+        return verify_last_rounding(k, n);
+    return n->op == OP_rmsnorm ? NULL : verify_epilogue(k, n);
+}
+
+static Err *verify_delta(const Graph *k)
+{
+    const bool *before = kernel_before_rule(k);
+    Ref rule = find_op(k, OP_delta_rule);
+    const Node *d = &k->node[rule];
+    TRY(verify_sources(k, d));
+    for (int i = 3; i < d->n_args; i++)
+        if (is_made(k, behind_views(k, d->arg[i])))
+            return bad(k, d, "reads a value made in the same kernel");
     for (Ref i = k->n_params; i < k->n_nodes; i++) {
         const Node *n = &k->node[i];
-        if (n->op == OP_combine || kernel_is_prologue(k, i) ||
-            (n->op == OP_matmul && kernel_class(k) == KERNEL_EXPERTS))
-            return true;
-        for (int j = 0; op_info(n->op)->kind == KIND_EW && j < n->n_args; j++)
-            if (k->node[n->arg[j]].op == OP_slice)
-                return true;
+        if (!is_made(k, i) || i == rule)
+            continue;
+        if (n->op == OP_delta_rule)
+            return bad(k, n, "more than one input");
+        TRY(before[i] ? verify_before(k, d, i) : verify_behind(k, n, before));
     }
-    return false;
+    return NULL;
 }
 
 /* One anchor, or several products of one input; then elementwise. */
@@ -311,8 +478,8 @@ static Err *verify_anchored(const Graph *k, KernelClass c)
         if (class_of_kind(op_info(n->op)->kind) == KERNEL_ROW) {
             if (kernel_is_prologue(k, i) || n->op == OP_combine)
                 continue;
-            if (c != KERNEL_DELTA || n->op != OP_rmsnorm)
-                TRY(verify_epilogue(k, n));
+            TRY(is_last_rounding(k, i) ? verify_last_rounding(k, n)
+                                       : verify_epilogue(k, n));
             continue;
         }
         if (x != NO_REF && (!many || n->arg[0] != x))
@@ -329,5 +496,7 @@ static Err *verify_anchored(const Graph *k, KernelClass c)
 Err *kernel_verify(const Graph *k)
 {
     KernelClass c = kernel_class(k);
+    if (c == KERNEL_DELTA)
+        return verify_delta(k);
     return c == KERNEL_ROW ? verify_row(k) : verify_anchored(k, c);
 }

@@ -38,7 +38,11 @@
  *   delta      one delta_rule, then (rule delta_norm) ROW and EW nodes on
  *              [T,Hv,dv], each row of dv from that head alone: rmsnorm with a
  *              [dv] weight, EW with parameters [T,Hv,dv] or reshaped
- *              [T,Hv*dv], scalars. */
+ *              [T,Hv*dv], scalars.
+ *              With --fuse=layer also quantize of such a value, dv % 32 == 0;
+ *              and before the rule, read by it alone: l2norm of the heads of q
+ *              and k, then mul and div by constants; under all of q, k and v,
+ *              as heads in one piece each, one conv kernel's last value. */
 #ifndef COMPILER_KERNELS_H
 #define COMPILER_KERNELS_H
 
@@ -51,13 +55,22 @@ typedef enum {
 extern const char *const kernel_class_name[KERNEL_CLASS_COUNT];
 
 /* The class of a kernel function, decided by its one non-ROW op kind; experts if
- * other products stand beside them. */
+ * other products stand beside them, delta if a convolution stands before it. */
 KernelClass kernel_class(const Graph *kernel);
+/* Of a kernel made of two. */
+KernelClass kernel_class_of_both(KernelClass a, KernelClass b);
 Err *kernel_verify(const Graph *kernel) MUST_USE;
 /* A node of a prologue: a norm or rounding between a parameter and products. */
 bool kernel_is_prologue(const Graph *kernel, Ref r);
-/* Only --fuse=layer makes such kernels: with prologues, combines or parts of
- * rows. */
+/* Between heads and a delta rule that reads them: mul or div by a constant. */
+bool kernel_is_factor(const Graph *g, Ref r);
+/* The value under such factors and an l2norm below them: behind views, perhaps. */
+Ref kernel_below_factors(const Graph *g, Ref r);
+/* By node: does the delta rule read it through q, k or v?  NULL without such a
+ * rule; in the graph's arena. */
+const bool *kernel_before_rule(const Graph *kernel);
+/* Only --fuse=layer makes such kernels: with prologues, combines, parts of rows,
+ * or roundings behind attention and the delta rule. */
 bool kernel_is_layered(const Graph *kernel);
 
 /* What cutting needs to know of all groups, found once.  g stays as it is. */

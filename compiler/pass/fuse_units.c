@@ -75,15 +75,13 @@ static void first_units(Units *u)
 
 static KernelClass class_of(const Units *u, int unit)
 {
-    KernelClass first = KERNEL_ROW;
+    KernelClass c = KERNEL_ROW;
     Graph one = {.n_nodes = 1};
     for (Ref i = u->head[unit]; i != NO_REF; i = u->next[i]) {
         one.node = &u->g->node[i];
-        KernelClass c = kernel_class(&one);
-        if (first == KERNEL_ROW || c == KERNEL_EXPERTS)
-            first = c;
+        c = kernel_class_of_both(c, kernel_class(&one));
     }
-    return first;
+    return c;
 }
 
 Units *units_new(PassContext *c, Graph *g)
@@ -210,8 +208,7 @@ void units_join(Units *u, int a, int b, const char *rule)
         u->of[i] = a;
     merge_nodes(u, a, b);
     u->size[a] += u->size[b];
-    if (u->class[a] == KERNEL_ROW || u->class[b] == KERNEL_EXPERTS)
-        u->class[a] = u->class[b];
+    u->class[a] = kernel_class_of_both(u->class[a], u->class[b]);
     u->rule[a] = rule;
 }
 

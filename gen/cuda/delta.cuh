@@ -11,6 +11,8 @@
 //     HK HV DK DV     key heads, value heads, lengths of their rows
 //     key(head)       the key head of a value head
 //     q k v(call, t, head)   where a head's row of token t lies, f32
+//     SCALED, q_factor k_factor(squares)  q and k are these rows times a
+//                     number, which may depend on the sum of their squares
 //     beta g(call, t, head)  numbers
 //     state(call, head)      S, row by row
 // and what follows o, elementwise but for norms of rows of DV; i is the
@@ -77,14 +79,15 @@ template <int DK, int DV> struct DeltaTile {
     // All threads have ROWS rows.
     CONSTANT bool EVEN =
         GROUPS * ROWS == DK && GROUPS * COLUMNS == DELTA_THREADS;
-    // Shared memory, in floats: k and q of two tokens, zeros behind; sums by
-    // group of rows; d; o; parts of k.q.
+    // Shared memory, in floats: q and k of two tokens, zeros behind; v; sums by
+    // group of rows; d; o; k.q, k.k and q.q by group of rows.
     CONSTANT int KEY = (GROUPS * ROWS + 3) / 4 * 4;
-    CONSTANT int SUMS = 4 * KEY;
+    CONSTANT int V = 4 * KEY;
+    CONSTANT int SUMS = V + (DV + 3) / 4 * 4;
     CONSTANT int D = SUMS + (GROUPS * 2 * DV + 3) / 4 * 4;
     CONSTANT int O = D + (DV + 3) / 4 * 4;
-    CONSTANT int KQ = O + DV;
-    CONSTANT int FLOATS = KQ + DELTA_WARPS;
+    CONSTANT int PAIRS = O + DV;
+    CONSTANT int FLOATS = PAIRS + 3 * GROUPS;
 
     float s[KEPT ? ROWS : 1][VEC];
     float *memory; // the first of its rows and columns
@@ -150,10 +153,27 @@ template <int N> DEVICE void load_key(float (&x)[N], const float *p)
     }
 }
 
-// This thread's part of S'k and S'q, to `sums`.
-template <int DK, int DV>
+// The part of k.q, k.k and q.q that a group of rows has; SCALED: all three.
+template <bool SCALED, int N>
+DEVICE void delta_pairs(const float (&q)[N], const float (&k)[N], float *to)
+{
+    float kq = 0, kk = 0, qq = 0;
+    UNROLL for (int r = 0; r < N; r++) {
+        kq += k[r] * q[r];
+        if (SCALED) {
+            kk += k[r] * k[r];
+            qq += q[r] * q[r];
+        }
+    }
+    to[0] = kq;
+    to[1] = kk;
+    to[2] = qq;
+}
+
+// This thread's part of S'k and S'q, and of the products of q and k.
+template <bool SCALED, int DK, int DV>
 DEVICE void delta_products(const DeltaTile<DK, DV> &s, const float *q,
-                           const float *k, float *sums)
+                           const float *k, float *room)
 {
     typedef DeltaTile<DK, DV> Tile;
     if (!s.has(0))
@@ -161,6 +181,8 @@ DEVICE void delta_products(const DeltaTile<DK, DV> &s, const float *q,
     float kr[Tile::ROWS], qr[Tile::ROWS], a[Tile::VEC], b[Tile::VEC];
     load_key(kr, k + Tile::group() * Tile::ROWS);
     load_key(qr, q + Tile::group() * Tile::ROWS);
+    if (Tile::column() == 0)
+        delta_pairs<SCALED>(qr, kr, room + Tile::PAIRS + 3 * Tile::group());
     UNROLL for (int c = 0; c < Tile::VEC; c++) a[c] = b[c] = 0;
     UNROLL for (int r = 0; r < Tile::ROWS; r++) {
         float x[Tile::VEC] = {};
@@ -174,7 +196,7 @@ DEVICE void delta_products(const DeltaTile<DK, DV> &s, const float *q,
             b[c] += qr[r] * x[c];
         }
     }
-    sums += Tile::group() * 2 * DV + Tile::column();
+    float *sums = room + Tile::SUMS + Tile::group() * 2 * DV + Tile::column();
     store_columns(sums, a);
     store_columns(sums + DV, b);
 }
@@ -205,58 +227,89 @@ DEVICE void delta_update(DeltaTile<DK, DV> &s, float decay, const float *k,
 }
 
 // ---- tokens
-// What a thread holds of a token: element thread() of q, k and v.
-struct DeltaToken {
-    float q, k, v, beta, g;
+// The values that a head reads of a token: q, then k, then v.  A thread has N of
+// them.
+template <class Rule> struct DeltaHead {
+    CONSTANT int K = Rule::DK, V = 2 * Rule::DK, ALL = V + Rule::DV;
+    CONSTANT int N = (ALL + DELTA_THREADS - 1) / DELTA_THREADS;
+    DEVICE int place(int n) { return thread() + n * DELTA_THREADS; }
 };
 
-template <class Rule, class C>
-DEVICE DeltaToken delta_token(const C &call, i64 t, int head)
-{
-    DeltaToken x = {};
-    int i = thread(), key = Rule::key(head);
-    if (i < Rule::DK) {
-        x.q = Rule::q(call, t, key)[i];
-        x.k = Rule::k(call, t, key)[i];
+// Where they come from: rows in memory.  (Another such class: delta_conv.cuh.)
+template <class Rule> struct DeltaLoaded {
+    typedef DeltaHead<Rule> Head;
+    CONSTANT int FLOATS = 0; // of shared memory
+    float x[Head::N];
+
+    // What can be asked for before stage_begin(), and brought to shared memory.
+    template <class C> DEVICE void open(DeltaLoaded &, const C &, int) {}
+    DEVICE void settle(DeltaLoaded &, float *) {}
+    // All threads are past barriers; where some have nothing to do.
+    template <class C> DEVICE void claim(DeltaLoaded &, const C &, int) {}
+    template <class C>
+    DEVICE void claimed(DeltaLoaded &, const C &, int, float *) {}
+    // Asks for token t.
+    template <class C>
+    DEVICE void fetch(DeltaLoaded &s, const C &call, i64 t, int head)
+    {
+        const float *q = Rule::q(call, t, Rule::key(head));
+        const float *k = Rule::k(call, t, Rule::key(head)) - Head::K;
+        const float *v = Rule::v(call, t, head) - Head::V;
+        UNROLL for (int n = 0; n < Head::N; n++) {
+            int i = Head::place(n);
+            if (i < Head::ALL)
+                s.x[n] = (i < Head::K ? q : i < Head::V ? k : v)[i];
+        }
     }
-    if (i < Rule::DV)
-        x.v = Rule::v(call, t, head)[i];
-    x.beta = Rule::beta(call, t, head);
-    x.g = Rule::g(call, t, head);
-    return x;
+    // Its value place(n); once for each.
+    template <class C>
+    DEVICE float take(DeltaLoaded &s, const C &, i64, int, int n)
+    {
+        return s.x[n];
+    }
+    // After the last token.
+    template <class C>
+    DEVICE void close(DeltaLoaded &, const C &, int, float *) {}
+};
+
+// A token's values to shared memory.
+template <class Rule, class Source, class C>
+DEVICE void delta_place(Source &source, const C &call, i64 t, int head,
+                        float *q, float *k, float *v)
+{
+    typedef DeltaHead<Rule> Head;
+    UNROLL for (int n = 0; n < Head::N; n++) {
+        int i = Head::place(n);
+        if (i < Head::ALL) {
+            float x = Source::take(source, call, t, head, n);
+            *(i < Head::K ? q + i : i < Head::V ? k + i - Head::K
+                                                : v + i - Head::V) = x;
+        }
+    }
 }
 
-// q and k to shared memory, and each warp's part of k.q.
+// d and o of column thread() from the sums of all groups of rows.  Those are of
+// k and q as they came; d is left times k's factor, as k stays without it.
 template <class Rule>
-DEVICE void delta_place(const DeltaToken &x, float *q, float *k, float *parts)
-{
-    if (thread() < Rule::DK) {
-        q[thread()] = x.q;
-        k[thread()] = x.k;
-    }
-    float sum = warp_sum(x.q * x.k);
-    if (lane() == 0)
-        parts[warp()] = sum;
-}
-
-// d and o of column thread() from the sums of all groups of rows.
-template <class Rule>
-DEVICE void delta_column(const DeltaToken &x, float decay, float *room)
+DEVICE void delta_column(float beta, float decay, float *room)
 {
     typedef DeltaTile<Rule::DK, Rule::DV> Tile;
     int c = thread();
     if (c >= Rule::DV)
         return;
-    const float *sums = room + Tile::SUMS + c;
-    float a = 0, b = 0, kq = 0;
+    const float *sums = room + Tile::SUMS + c, *pairs = room + Tile::PAIRS;
+    float a = 0, b = 0, kq = 0, kk = 0, qq = 0;
     UNROLL for (int i = 0; i < Tile::GROUPS; i++) {
         a += sums[i * 2 * Rule::DV];
         b += sums[i * 2 * Rule::DV + Rule::DV];
+        kq += pairs[3 * i];
+        kk += pairs[3 * i + 1];
+        qq += pairs[3 * i + 2];
     }
-    UNROLL for (int i = 0; i < DELTA_WARPS; i++) kq += room[Tile::KQ + i];
-    float d = x.beta * (x.v - decay * a);
+    float fk = Rule::k_factor(kk), fq = Rule::q_factor(qq);
+    float d = fk * beta * (room[Tile::V + c] - decay * (fk * a));
     room[Tile::D + c] = d;
-    room[Tile::O + c] = decay * b + kq * d;
+    room[Tile::O + c] = fq * (decay * b + kq * d);
 }
 
 // The warps share a row's parts, each taking all sums for itself; `turn` says
@@ -294,36 +347,46 @@ DEVICE void delta_finish(const C &call, i64 t, int head, const float *row,
 // when blocks of this launch may run, all blocks of that one have passed their
 // stage_begin(), so everything older is complete.  (A plan always has other
 // kernels between two launches of one.)
-template <class Rule, class C>
+template <class Rule, class Source, class C>
 DEVICE void delta_recurrent(const C &call, u8 *shared)
 {
     typedef DeltaTile<Rule::DK, Rule::DV> Tile;
     typedef DeltaRow<Rule> Row;
     float *room = (float *)shared;
     int head = block_x(), tokens = call.tokens;
+    Source source;
     Tile s;
+    Source::open(source, call, head);
     delta_open(s, Rule::state(call, head));
+    Source::settle(source, room + Tile::FLOATS);
     for (int i = thread(); i < 4 * Tile::KEY; i += DELTA_THREADS) room[i] = 0;
     sync_threads(0, DELTA_THREADS);
     stage_begin();
-    DeltaToken next = delta_token<Rule>(call, 0, head);
+    Source::fetch(source, call, 0, head);
+    float beta = Rule::beta(call, 0, head), g = Rule::g(call, 0, head);
     NO_UNROLL for (int t = 0; t < tokens; t++) {
-        DeltaToken x = next;
         float *q = room + (t & 1) * 2 * Tile::KEY, *k = q + Tile::KEY;
-        float decay = expf(x.g), ready[Row::OPERANDS];
+        float decay = expf(g), b = beta, ready[Row::OPERANDS];
         int part = delta_first_part<Rule>(t * Row::N);
-        delta_place<Rule>(x, q, k, room + Tile::KQ);
         Rule::operands(call, t,
                        head * Rule::DV + Row::place(least(part, Row::N - 1)),
                        ready);
+        delta_place<Rule>(source, call, t, head, q, k, room + Tile::V);
         sync_threads(0, DELTA_THREADS);
-        next = delta_token<Rule>(call, least(t + 1, tokens - 1), head);
-        delta_products(s, q, k, room + Tile::SUMS);
+        int next = least(t + 1, tokens - 1);
+        Source::fetch(source, call, next, head);
+        beta = Rule::beta(call, next, head);
+        g = Rule::g(call, next, head);
+        delta_products<Rule::SCALED>(s, q, k, room);
         sync_threads(0, DELTA_THREADS);
-        delta_column<Rule>(x, decay, room);
+        delta_column<Rule>(b, decay, room);
+        if (t == 0)
+            Source::claim(source, call, head);
         sync_threads(0, DELTA_THREADS);
         delta_finish<Rule>(call, t, head, room + Tile::O, ready, part);
         delta_update(s, decay, k, room + Tile::D);
     }
+    Source::claimed(source, call, head, room + Tile::FLOATS);
     delta_close(s);
+    Source::close(source, call, head, room + Tile::FLOATS);
 }

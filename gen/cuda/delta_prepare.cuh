@@ -66,22 +66,35 @@ DEVICE uint2 rest_of_halves(float4 x, uint2 h)
     return halves(x);
 }
 
+// The sum of squares of a row, of which LANES lanes have four values each.
+template <int LANES> DEVICE float row_squares(float4 x)
+{
+    float sum = x.x * x.x + x.y * x.y + (x.z * x.z + x.w * x.w);
+    UNROLL for (int m = 1; m < LANES; m *= 2) sum += shuffle_xor(sum, m);
+    return sum;
+}
+
 // Keys or queries of tokens [t0, t0 + n) to a tile and to `out`, what the tile
-// lacks to `rest`; row(t) says where they lie.
-template <class Rule, class Row>
+// lacks to `rest`; row(t) says where they lie, factor(sum of a row's squares)
+// what they are to be multiplied by.
+template <class Rule, class Row, class Factor>
 DEVICE void prepare_keys(u8 *tile, u8 *rest, u16 *out, int t0, int n,
-                         const Row &row)
+                         const Row &row, const Factor &factor)
 {
     typedef ChunkRows<Rule::DK, PREPARE_THREADS> Rows;
     UNROLL for (int i = 0; i < Rows::PARTS; i++) {
         int r = Rows::row(i), f = Rows::f(i);
-        uint2 x = make_uint2(0, 0), y = x;
-        if (r < n) {
-            float4 v = load_floats<Rule::ALIGNED>(row(t0 + r) + 4 * f);
-            x = halves(v);
-            y = rest_of_halves(v, x);
-            *(uint2 *)(out + r * Rule::DK + 4 * f) = x;
+        float4 v = make_float4(0, 0, 0, 0);
+        if (r < n)
+            v = load_floats<Rule::ALIGNED>(row(t0 + r) + 4 * f);
+        if constexpr (Rule::SCALED) {
+            float x = row_squares<Rule::DK / 4>(v);
+            x = r < n ? factor(x) : 0;
+            v = make_float4(x * v.x, x * v.y, x * v.z, x * v.w);
         }
+        uint2 x = halves(v), y = rest_of_halves(v, x);
+        if (r < n)
+            *(uint2 *)(out + r * Rule::DK + 4 * f) = x;
         tile_put<Rule::DK>(tile, r, f, x);
         tile_put<Rule::DK>(rest, r, f, y);
     }
@@ -412,9 +425,11 @@ DEVICE void delta_prepare(const C &call, u8 *shared)
     prefetch_values<Rule>(call, x.t0, x.n, Prepare::head(key, 0));
     prepare_gates<Rule>(call, gates, s.g, key, x.t0, x.n);
     prepare_keys<Rule>(x.k, k_rest, s.k + first, x.t0, x.n,
-                       [&](int t) { return Rule::k(call, t, key); });
+                       [&](int t) { return Rule::k(call, t, key); },
+                       [](float x) { return Rule::k_factor(x); });
     prepare_keys<Rule>(q, q_rest, s.q + first, x.t0, x.n,
-                       [&](int t) { return Rule::q(call, t, key); });
+                       [&](int t) { return Rule::q(call, t, key); },
+                       [](float x) { return Rule::q_factor(x); });
     sync_threads(0, PREPARE_THREADS);
     exact_pairs<Rule::DK>(x.kk, x.k, k_rest, x.k, k_rest, x.m, x.h);
     exact_pairs<Rule::DK>(x.qk, q, q_rest, x.k, k_rest, x.m, x.h);

@@ -96,7 +96,9 @@ typedef struct {
     const char *row, *i; /* expressions of the element's place */
 } Element;
 /* Statements `float v3 = ...;` for each member, and stores of those that are
- * results of the kernel (given nodes that are results, too). */
+ * results of the kernel (given nodes that are results, too).  A member may be a
+ * quantize whose value is no member's operand: then a warp has 32 elements in a
+ * row, a whole block, and the unit includes place.cuh. */
 void emit_elements(Emit *e, const Element *x);
 
 /* One emitter a kernel class. */

@@ -2,7 +2,7 @@
  * and the launches. */
 #include <string.h>
 
-#include "gen/cuda/emit.h"
+#include "gen/cuda/emit_delta.h"
 
 enum {
     BLOCK = 256, /* threads: DELTA_THREADS in delta.cuh */
@@ -14,101 +14,6 @@ enum {
     SHARED_MOST = 99 << 10, /* bytes a block can have on every GPU */
 };
 
-typedef struct {
-    Emit *e;
-    Ref ref; /* of the rule */
-    const Node *node;
-    int64_t Hk, dk, Hv, dv;
-    bool *member;       /* EW and norms behind it */
-    const char **given; /* by node: what Element wants */
-    int n_operands, n_norms;
-    bool aligned; /* rows of q, k and v begin at multiples of 4 */
-} Delta;
-
-/* ---- arguments */
-
-/* As emit_view_index, in numbers. */
-static int64_t view_index(const Emit *e, Ref r, int64_t i)
-{
-    for (; op_info(emit_node(e, r)->op)->kind == KIND_VIEW;
-         r = emit_node(e, r)->arg[0]) {
-        const Node *n = emit_node(e, r);
-        int64_t w = type_last(&n->type),
-                all = type_last(&emit_node(e, n->arg[0])->type);
-        if (n->op == OP_slice)
-            i = i / w * all + i % w + n->attr[ATTR_begin].i;
-    }
-    return i;
-}
-
-/* Do the `heads` rows of d elements each lie in one piece? */
-static void check_rows(Delta *x, Ref r, int64_t heads, int64_t d)
-{
-    const Emit *e = x->e;
-    int64_t row = emit_row_size(&emit_node(e, emit_root(e, r))->type);
-    for (int64_t h = 0; h < heads; h++) {
-        int64_t first = view_index(e, r, h * d);
-        for (int64_t i = 1; i < d; i++)
-            if (view_index(e, r, h * d + i) != first + i) {
-                emit_fail(x->e, err_new(ERR_LIMIT,
-                                        "heads of the delta rule are no rows"));
-                return;
-            }
-        x->aligned = x->aligned && first % 4 == 0 && row % 4 == 0 && d % 4 == 0;
-    }
-}
-
-/* Where element `i` (an expression) of argument k lies in token t. */
-static const char *place(Delta *x, int k, const char *i)
-{
-    Ref r = x->node->arg[k], root = emit_root(x->e, r);
-    const Type *t = &emit_node(x->e, root)->type;
-    return emit_format(x->e, "((const float *)call.arg[%d] + t * %lld + %s)",
-                       emit_arg(x->e, root), (long long)emit_row_size(t),
-                       emit_view_index(x->e, r, i));
-}
-
-static void emit_rows(Delta *x, int k, const char *name, int64_t d)
-{
-    emit_text(x->e,
-              "    template <class C> DEVICE const float *%s(const C &call, "
-              "i64 t, int head)\n    {\n        return %s;\n    }\n",
-              name,
-              place(x, k, emit_format(x->e, "head * %lld", (long long)d)));
-}
-
-static void emit_number(Delta *x, int k, const char *name)
-{
-    emit_text(x->e,
-              "    template <class C> DEVICE float %s(const C &call, i64 t, "
-              "int head)\n    {\n        return *%s;\n    }\n",
-              name, place(x, k, "head"));
-}
-
-static void emit_arguments(Delta *x)
-{
-    bool tiled = x->node->attr[ATTR_delta_heads].i == HEADS_TILED;
-    emit_text(x->e,
-              "    CONSTANT int HK = %lld, HV = %lld, DK = %lld, DV = %lld;\n"
-              "    CONSTANT bool TILED = %s, ALIGNED = %s;\n"
-              "    DEVICE int key(int head) { return head %s; }\n",
-              (long long)x->Hk, (long long)x->Hv, (long long)x->dk,
-              (long long)x->dv, tiled ? "true" : "false",
-              x->aligned ? "true" : "false",
-              emit_format(x->e, "%s %lld", tiled ? "%" : "/",
-                          (long long)(tiled ? x->Hk : x->Hv / x->Hk)));
-    emit_rows(x, 0, "q", x->dk);
-    emit_rows(x, 1, "k", x->dk);
-    emit_rows(x, 2, "v", x->dv);
-    emit_number(x, 3, "beta");
-    emit_number(x, 4, "g");
-    emit_text(x->e,
-              "    template <class C> DEVICE float *state(const C &call, int "
-              "head)\n    {\n        return (float *)call.arg[%d] + (i64)head "
-              "* DK * DV;\n    }\n",
-              emit_arg(x->e, emit_root(x->e, x->node->arg[5])));
-}
-
 /* ---- what follows the rule */
 
 static bool is_norm(const Delta *x, Ref r)
@@ -118,9 +23,11 @@ static bool is_norm(const Delta *x, Ref r)
 
 static void find_members(Delta *x)
 {
+    const bool *before = kernel_before_rule(x->e->g);
     for (Ref i = x->e->g->n_params; i < x->e->g->n_nodes; i++) {
         Op op = emit_node(x->e, i)->op;
-        x->member[i] = op == OP_rmsnorm || op_info(op)->kind == KIND_EW;
+        x->member[i] = !before[i] && (op == OP_rmsnorm || op == OP_quantize ||
+                                      op_info(op)->kind == KIND_EW);
         x->n_norms += op == OP_rmsnorm;
     }
 }
@@ -186,14 +93,17 @@ static const char *norm_value(Delta *x, const Node *n, int number)
                : emit_format(x->e, "%s)", v);
 }
 
-/* The elementwise members before node `end`, and stores of results. */
+/* The elementwise members before node `end`, and stores of results; rounding
+ * behind all of them only. */
 static void emit_members(Delta *x, Ref end)
 {
     Emit *e = x->e;
     bool *member = ARENA_ARRAY(e->arena, bool, e->g->n_nodes + 1);
     const char **given = ARENA_ARRAY(e->arena, const char *, e->g->n_nodes + 1);
     for (Ref i = 0; i < end; i++) {
-        member[i] = x->member[i] && !is_norm(x, i);
+        member[i] = x->member[i] && !is_norm(x, i) &&
+                    (end == e->g->n_nodes ||
+                     emit_node(e, i)->op != OP_quantize);
         given[i] = x->given[i];
     }
     emit_elements(e, &(Element){member, given, "t", "i"});
@@ -256,7 +166,7 @@ static int64_t recurrent_bytes(const Delta *x)
     int64_t fit = BLOCK / columns, rows = (x->dk + fit - 1) / fit;
     int64_t groups = (x->dk + rows - 1) / rows;
     return 4 * (4 * round4(groups * rows) + round4(groups * 2 * x->dv) +
-                round4(x->dv) + x->dv + WARPS);
+                2 * round4(x->dv) + x->dv + 3 * groups);
 }
 
 /* DeltaPrepare::BYTES of delta_prepare.cuh. */
@@ -294,20 +204,33 @@ static bool can_chunk(const Delta *x)
 
 static CudaExtent fixed(int64_t n) { return (CudaExtent){n, SYM_ONE, 1}; }
 
+/* DeltaConvolved::FLOATS of delta_conv.cuh, in bytes. */
+static int64_t convolved_bytes(const Delta *x)
+{
+    int64_t values = (2 * x->dk + x->dv + BLOCK - 1) / BLOCK;
+    return 4 * (values * (2 * x->conv.taps - 1) * BLOCK + 1);
+}
+
 static void emit_recurrent(Delta *x, int64_t to)
 {
-    int64_t shared = recurrent_bytes(x);
+    const char *source = x->by_heads ? "DeltaConvolved<Rule, Conv>"
+                                     : "DeltaLoaded<Rule>";
+    int64_t shared = recurrent_bytes(x) +
+                     (x->by_heads ? convolved_bytes(x) : 0);
     emit_kernel(x->e, "_tokens", BLOCK, 2,
                 (CudaLaunch){.by = SYM_T,
+                             .from = 1,
                              .to = to,
                              .x = fixed(x->Hv),
                              .y = fixed(1),
                              .shared = shared});
     emit_text(x->e,
-              "{\n    static_assert(DeltaTile<Rule::DK, Rule::DV>::FLOATS * 4 "
-              "<= %lld, \"\");\n    SHARED_BUFFER(shared);\n"
-              "    delta_recurrent<Rule>(call, shared);\n}\n",
-              (long long)shared);
+              "{\n    typedef %s Source;\n"
+              "    static_assert((DeltaTile<Rule::DK, Rule::DV>::FLOATS + "
+              "Source::FLOATS) * 4 <= %lld, \"\");\n"
+              "    SHARED_BUFFER(shared);\n"
+              "    delta_recurrent<Rule, Source>(call, shared);\n}\n",
+              source, (long long)shared);
 }
 
 static void emit_prepare(Delta *x, CudaLaunch l)
@@ -353,17 +276,21 @@ static void emit_last_rows(Delta *x, CudaLaunch l, const char *from)
 }
 
 /* Where the chunked form leaves o: in the rule's own result, else in that of
- * another member, which takes its place element by element; else in scratch. */
+ * another member, which takes its place element by element; else in scratch:
+ * what was convolved is not needed any more. */
 static const char *place_of_o(Delta *x)
 {
     const Emit *e = x->e;
     int arg = emit_arg(e, x->ref);
-    if (arg < 0 && e->g->n_results)
-        arg = (int)e->g->n_params;
+    for (int i = 0; i < e->g->n_results && arg < 0; i++)
+        if (emit_node(e, e->g->result[i].ref)->op != OP_quantize)
+            arg = (int)e->g->n_params + i;
     if (arg >= 0)
         return emit_format(x->e, "(float *)call.arg[%d]", arg);
     return emit_format(x->e, "(float *)%s",
-                       emit_scratch(x->e, 4 * x->Hv * x->dv, SYM_T));
+                       x->conv.to ? x->conv.to
+                                  : emit_scratch(x->e, 4 * x->Hv * x->dv,
+                                                 SYM_T));
 }
 
 static void emit_chunked(Delta *x, const char *o, int64_t from)
@@ -384,7 +311,7 @@ static void emit_rule(Delta *x, bool chunked)
 {
     emit_ops(x->e);
     emit_text(x->e, "struct Rule {\n");
-    emit_arguments(x);
+    delta_put_arguments(x);
     emit_epilogue(x);
     if (chunked)
         emit_text(x->e,
@@ -392,23 +319,37 @@ static void emit_rule(Delta *x, bool chunked)
                   "    {\n        return %s;\n    }\n",
                   emit_scratch(x->e, scratch_bytes(x), SYM_T));
     emit_text(x->e, "};\n");
+    if (x->end != NO_REF)
+        delta_put_conv(x);
+}
+
+static void emit_includes(const Delta *x, bool chunked)
+{
+    emit_include(x->e, chunked ? "delta_prepare.cuh" : "delta.cuh");
+    if (chunked)
+        emit_include(x->e, "delta_walk.cuh");
+    if (x->end != NO_REF)
+        emit_include(x->e, "delta_conv.cuh");
+    emit_include(x->e, "place.cuh");
 }
 
 /* Which tokens take which form. */
 static void emit_forms(Delta *x)
 {
-    int64_t form = x->node->attr[ATTR_delta_form].i, from = 0;
+    int64_t form = x->node->attr[ATTR_delta_form].i, from = 1;
     bool chunked = can_chunk(x) && form != FORM_RECURRENT;
     if (form == FORM_AUTO)
         from = CHUNKED_FROM;
     chunked = chunked && x->e->tokens >= from;
-    emit_include(x->e, chunked ? "delta_prepare.cuh" : "delta.cuh");
-    if (chunked)
-        emit_include(x->e, "delta_walk.cuh");
+    if (x->end != NO_REF && (chunked || !x->by_heads))
+        x->conv.to = emit_scratch(x->e, 4 * x->conv.channels, SYM_T);
+    emit_includes(x, chunked);
     emit_rule(x, chunked);
+    if (x->conv.to)
+        conv_launches(&x->conv, x->by_heads ? from : 1);
     if (!chunked)
         emit_recurrent(x, INT64_MAX);
-    else if (from > 0)
+    else if (from > 1)
         emit_recurrent(x, from - 1);
     if (chunked)
         emit_chunked(x, place_of_o(x), from);
@@ -430,9 +371,7 @@ void emit_delta_class(Emit *e)
                              "heads of the delta rule longer than %d", MOST));
         return;
     }
-    check_rows(&x, x.node->arg[0], x.Hk, x.dk);
-    check_rows(&x, x.node->arg[1], x.Hk, x.dk);
-    check_rows(&x, x.node->arg[2], x.Hv, x.dv);
+    delta_find_arguments(&x);
     find_members(&x);
     emit_forms(&x);
 }

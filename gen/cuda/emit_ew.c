@@ -217,6 +217,18 @@ static void combine(Emit *e, const Element *x, Ref r)
                                        (long long)type_last(&n->type), x->i)));
 }
 
+/* A result in blocks, each by the lanes of a warp. */
+static void round_block(Emit *e, const Element *x, Ref r)
+{
+    const Node *n = emit_node(e, r);
+    const BlockInfo *b = &block_info[n->type.dtype];
+    emit_text(e, "    encode_%s(call.arg[%d] + ((i64)(%s) * %lld + %s) / %d * "
+                 "%d, %s);\n",
+              b->name, emit_arg(e, r), x->row,
+              (long long)emit_row_size(&n->type), x->i, (int)b->elems,
+              (int)b->bytes, operand(e, x, n, n->arg[0]));
+}
+
 void emit_elements(Emit *e, const Element *x)
 {
     for (Ref i = 0; i < e->g->n_nodes; i++) {
@@ -228,6 +240,10 @@ void emit_elements(Emit *e, const Element *x)
         if (n->op == OP_combine) {
             combine(e, x, i);
             store(e, x, i, emit_format(e, "v%u", i));
+            continue;
+        }
+        if (n->op == OP_quantize) {
+            round_block(e, x, i);
             continue;
         }
         emit_text(e, "    float v%u = op_%s(%s", i, op_info(n->op)->name,

@@ -89,6 +89,50 @@
               "  %n = rmsnorm %p, $w {eps=1e-6} : f32[T,4,32]\n"               \
               "  %y = add %n, %b : f32[T,4,32]\n  ret %y, %o\n}\n"
 
+/* As --fuse=layer joins them: q and k normed, all three parts of what a
+ * convolution of `taps` (keeping `past`) makes of C channels; k, wide: values of
+ * all heads of k, of v; at_k, at_v: where they begin. */
+#define LAYER(Hk, dk, Hv, dv, taps, past, C, k, at_k, wide, at_v, heads, form) \
+    "(%x: f32[T," C "], $c: f32[" taps "," C "], @p: f32[" past "," C          \
+    "], %share_b: f32[T," Hv "], %decay_g: f32[T," Hv "], @s: f32[" Hv         \
+    "," dk "," dv "], $w: f32[" dv "], %z: f32[T," wide "]) {\n"               \
+    "  %c0 = causal_conv1d %x, $c, @p : f32[T," C "]\n"                        \
+    "  %u = silu %c0 : f32[T," C "]\n"                                         \
+    "  %q0 = slice %u {begin=0} : f32[T," k "]\n"                              \
+    "  %q1 = reshape %q0 : f32[T," Hk "," dk "]\n"                             \
+    "  %q2 = l2norm %q1 {eps=1e-06} : f32[T," Hk "," dk "]\n"                  \
+    "  %n = const {value=11.313708498984761} : f32[]\n"                        \
+    "  %q = div %q2, %n : f32[T," Hk "," dk "]\n"                              \
+    "  %k0 = slice %u {begin=" at_k "} : f32[T," k "]\n"                       \
+    "  %k1 = reshape %k0 : f32[T," Hk "," dk "]\n"                             \
+    "  %k = l2norm %k1 {eps=1e-06} : f32[T," Hk "," dk "]\n"                   \
+    "  %v0 = slice %u {begin=" at_v "} : f32[T," wide "]\n"                    \
+    "  %v = reshape %v0 : f32[T," Hv "," dv "]\n"                              \
+    "  %o = delta_rule %q, %k, %v, %share_b, %decay_g, @s {heads=" heads       \
+    ", form=" form "} : f32[T," Hv "," dv "]\n"                                \
+    "  %r = rmsnorm %o, $w {eps=1e-6} : f32[T," Hv "," dv "]\n"                \
+    "  %y = reshape %z : f32[T," Hv "," dv "]\n"                               \
+    "  %t = silu %y : f32[T," Hv "," dv "]\n"                                  \
+    "  %m = mul %r, %t : f32[T," Hv "," dv "]\n"
+#define KEPT "  ret %m\n}\n"
+#define ROUNDED(type, wide)                                                    \
+    "  %a = reshape %m : f32[T," wide "]\n"                                    \
+    "  %b = quantize %a : " type "[T," wide "]\n  ret %b\n}\n"
+
+/* Norms without a convolution; q also times a number. */
+#define HEADS(form)                                                            \
+    "(%q0: f32[T,4,64], %k0: f32[T,4,64], %v: f32[T,8,32], "                   \
+    "%share_b: f32[T,8], %decay_g: f32[T,8], @s: f32[8,64,32]) {\n"            \
+    "  %q1 = l2norm %q0 {eps=0} : f32[T,4,64]\n"                               \
+    "  %f = const {value=0.125} : f32[]\n"                                     \
+    "  %g = const {value=3} : f32[]\n"                                         \
+    "  %q2 = mul %q1, %f : f32[T,4,64]\n"                                      \
+    "  %q = div %q2, %g : f32[T,4,64]\n"                                       \
+    "  %k = l2norm %k0 {eps=0.5} : f32[T,4,64]\n"                              \
+    "  %o = delta_rule %q, %k, %v, %share_b, %decay_g, @s {heads=tiled, "      \
+    "form=" form "} : f32[T,8,32]\n"                                           \
+    "  %y = quantize %o : q8a[T,8,32]\n  ret %o, %y\n}\n"
+
 /* Decays near 1, so that all tokens of a chunk and many before count; and such
  * that single exponents would overflow. */
 #define PACE(pace, form)                                                       \
@@ -143,5 +187,43 @@ const KernelCase kernel_cases_delta[] = {
     {"by_tokens", 4e-7, BOTH,
      .text = NORMED("2", "128", "4", "128", "512", "tiled", "auto")},
     {"model", 4e-7, {{1, 1, 0}, {40, 1, 0}}, .text = MODEL_397B},
+
+    {"layer_32", 1e-10, FEW,
+     .text = LAYER("2", "32", "4", "32", "4", "3", "256", "64", "64", "128",
+                   "128", "tiled", STEPPED) KEPT},
+    {"layer_128", 1e-10, FEW,
+     .text = LAYER("1", "128", "4", "128", "4", "3", "768", "128", "128", "512",
+                   "256", "grouped", STEPPED) KEPT},
+    {"layer_odd", 1e-10, FEW,
+     .text = LAYER("2", "13", "2", "21", "2", "1", "94", "26", "26", "42", "52",
+                   "tiled", STEPPED) KEPT},
+    {"layer_long", 1e-10, FEW,
+     .text = LAYER("1", "160", "3", "200", "3", "2", "920", "160", "160", "600",
+                   "320", "tiled", STEPPED) KEPT},
+    /* channels that no head reads; a convolution too long for the block */
+    {"layer_gap", 1e-10, FEW,
+     .text = LAYER("2", "32", "4", "32", "4", "3", "260", "64", "64", "128",
+                   "132", "tiled", STEPPED) KEPT},
+    {"layer_taps", 1e-10, FEW,
+     .text = LAYER("2", "32", "4", "32", "9", "8", "256", "64", "64", "128",
+                   "128", "grouped", STEPPED) KEPT},
+    {"layer_closed", 4e-7, CHUNKS,
+     .text = LAYER("2", "32", "4", "64", "4", "3", "384", "64", "64", "256",
+                   "128", "grouped", CLOSED) KEPT},
+    {"layer_both", 4e-7, BOTH,
+     .text = LAYER("2", "128", "4", "128", "4", "3", "1024", "256", "256",
+                   "512", "512", "tiled", "auto") KEPT},
+    /* A value near the middle of two codes may become either. */
+    {"layer_rounded", 3e-5, BOTH,
+     .text = LAYER("2", "128", "4", "128", "4", "3", "1024", "256", "256",
+                   "512", "512", "tiled", "auto") ROUNDED("q8a", "512")},
+    {"layer_finer", 4e-7, BOTH,
+     .text = LAYER("2", "32", "4", "64", "4", "3", "384", "64", "64", "256",
+                   "128", "grouped", "auto") ROUNDED("q16a", "256")},
+    {"layer_397B", 3e-5, {{1, 1, 0}, {40, 1, 0}},
+     .text = LAYER("16", "128", "64", "128", "4", "3", "12288", "2048", "2048",
+                   "8192", "4096", "tiled", "auto") ROUNDED("q8a", "8192")},
+    {"heads_few", 3e-5, FEW, .text = HEADS("recurrent")},
+    {"heads_many", 3e-5, CHUNKS, .text = HEADS("chunked")},
     {0},
 };

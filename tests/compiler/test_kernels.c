@@ -149,6 +149,13 @@ typedef struct {
     const char *text, *message; /* message NULL: a kernel */
 } Case;
 
+/* A rule with heads of 8 values that reads `k` as keys and queries. */
+#define RULE_HEAD                                                              \
+    "func @f(%q: f32[T,2,8], %v: f32[T,2,8], %b: f32[T,2], @s: f32[2,8,8]) {\n"
+#define RULE(k)                                                                \
+    "  %o = delta_rule " k ", " k ", %v, %b, %b, @s {heads=tiled, form=auto}"  \
+    " : f32[T,2,8]\n"
+
 static const Case cases[] = {
     {"func @f(%x: f32[T,4], %i: i32[R]) {\n"
      "  %a = rows %x, %i : f32[R,4]\n  %b = neg %a : f32[R,4]\n"
@@ -188,6 +195,20 @@ static const Case cases[] = {
      "  %a = attention %q, @k, @k {scale=1} : f32[T,1,8]\n"
      "  %b = attention %r, @k, @k {scale=1} : f32[T,1,8]\n"
      "  ret %a, %b\n}\n", "more than one input"},
+    {RULE_HEAD "  %n = l2norm %q {eps=0} : f32[T,2,8]\n" RULE("%n")
+     "  ret %o\n}\n", NULL},
+    {RULE_HEAD "  %n = l2norm %q {eps=0} : f32[T,2,8]\n" RULE("%n")
+     "  ret %o, %n\n}\n", "is read before the rule and elsewhere"},
+    {RULE_HEAD "  %n = l2norm %q {eps=0} : f32[T,2,8]\n" RULE("%n")
+     "  %y = mul %o, %n : f32[T,2,8]\n  ret %y\n}\n",
+     "reads what stands before the rule"},
+    {RULE_HEAD "  %n = silu %q : f32[T,2,8]\n" RULE("%n")
+     "  ret %o\n}\n", "reads another value made here"},
+    {RULE_HEAD "  %i = slice %q {begin=0} : f32[T,2,4]\n"
+     "  %j = reshape %i : f32[T,1,8]\n  %n = l2norm %j {eps=0} : f32[T,1,8]\n"
+     RULE("%n") "  ret %o\n}\n", "reads heads in pieces"},
+    {RULE_HEAD RULE("%q") "  %n = softmax %o : f32[T,2,8]\n  ret %n\n}\n",
+     "only elementwise operations follow"},
 };
 
 Test(kernels, verifier_knows_the_classes)
