@@ -329,7 +329,7 @@ static bool is_last_rounding(const Graph *k, Ref r)
 {
     KernelClass c = kernel_class(k);
     return k->node[r].op == OP_quantize &&
-           c == KERNEL_DELTA;
+           (c == KERNEL_DELTA || c == KERNEL_ATTENTION);
 }
 
 static bool is_layered_node(const Graph *k, Ref r)
@@ -361,6 +361,8 @@ static Err *verify_last_rounding(const Graph *k, const Node *n)
 {
     Ref r = n->arg[0];
     int64_t elems = block_info[BT_q8a].elems;
+    if (n != &k->node[find_op(k, OP_quantize)])
+        return bad(k, n, "is the second rounding");
     for (; is_view(&k->node[r]); r = k->node[r].arg[0])
         if (k->node[r].op == OP_slice)
             return bad(k, n, "rounds parts of rows");

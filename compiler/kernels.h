@@ -32,14 +32,15 @@
  *              of two parameters; operands that are parts of rows; beside the
  *              products of experts those of matmul with the same x.
  *   attention  one attention node, then EW nodes on [T,H,d] (or reshaped to
- *              [T,H*d]) with parameters of that shape or scalars.
+ *              [T,H*d]) with parameters of that shape or scalars.  With
+ *              --fuse=layer also one quantize of such a value, d % 32 == 0.
  *   conv       one causal_conv1d, then EW nodes on [T,C] with parameters of that
  *              shape, [C] or scalars.
  *   delta      one delta_rule, then (rule delta_norm) ROW and EW nodes on
  *              [T,Hv,dv], each row of dv from that head alone: rmsnorm with a
  *              [dv] weight, EW with parameters [T,Hv,dv] or reshaped
  *              [T,Hv*dv], scalars.
- *              With --fuse=layer also quantize of such a value, dv % 32 == 0;
+ *              With --fuse=layer also one quantize of such a value, dv % 32 == 0;
  *              and before the rule, read by it alone: l2norm of the heads of q
  *              and k, then mul and div by constants; under all of q, k and v,
  *              as heads in one piece each, one conv kernel's last value. */

@@ -44,4 +44,29 @@ double units_saved(const Units *u, int a, int b);
 /* Groups from units, nodes reordered so that each stands in one piece. */
 void units_commit(Units *u);
 
+/* ---- conditions of rules */
+
+typedef struct {
+    Units *u;
+    int a, b; /* b reads a, or both stand beside each other */
+} Pair;
+
+static inline const Node *node_at(const Pair *p, Ref r)
+{
+    return &p->u->g->node[r];
+}
+
+static inline bool is_single(const Pair *p, int unit)
+{
+    return p->u->next[p->u->head[unit]] == NO_REF;
+}
+
+/* Is r no result, and read by that unit's nodes only? */
+bool fuse_read_by_alone(const Pair *p, Ref r, int unit);
+
+/* fuse_heads.c: what stands around the delta rule and attention. */
+typedef bool FuseCondition(const Pair *p);
+FuseCondition fuse_delta_heads, fuse_delta_conv, fuse_delta_rounding,
+    fuse_attention_rounding;
+
 #endif

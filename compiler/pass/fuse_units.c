@@ -416,3 +416,17 @@ void units_commit(Units *u)
     renumber(&o);
     name_groups(u, n_units);
 }
+
+/* ---- conditions */
+
+bool fuse_read_by_alone(const Pair *p, Ref r, int unit)
+{
+    const Units *u = p->u;
+    for (int k = u->user_at[r]; k < u->user_at[r + 1]; k++)
+        if (u->of[u->user[k]] != unit)
+            return false;
+    for (int i = 0; i < u->g->n_results; i++)
+        if (units_root(u, u->g->result[i].ref) == r)
+            return false;
+    return true;
+}

@@ -15,9 +15,14 @@
 //   Keys, Values             KvRows of the states
 //   keys(call), values(call) the states
 //   query(call, t, i)        value i of token t's queries, times scale, log2 e
-//   finish(call, t, i, o)    what becomes of value i of token t
+//   OPERANDS, operands(call, t, i, x)  what is read for that, to x[OPERANDS]
+//   finish(call, t, i, o, x) stores what becomes of value i of token t
+//   CODES                    .. and returns it to be rounded to codes of so many
+//   block(call, t, i)        bits, at block(); 0: not so.  A warp has 32 values
+//                            in a row then
 #pragma once
 #include "kv.cuh"
+#include "place.cuh"
 
 namespace attention {
 
@@ -38,7 +43,10 @@ struct Share {
     int first, last; // keys
 };
 
-CONSTANT int LEAST_KEYS = 64, KEYS_ALIGN = 32;
+CONSTANT int LEAST_KEYS = 128, KEYS_ALIGN = 32;
+// Up to so many keys a part there are at most FAN parts, which are put together
+// at once.
+CONSTANT int FAN = 8, SHORT_KEYS = 256;
 
 template <class P, int CHUNKS, int BLOCKS>
 DEVICE Share share(const typename P::Args &call)
@@ -54,7 +62,8 @@ DEVICE Share share(const typename P::Args &call)
     s.group = s.unit / CHUNKS % P::GROUPS;
     s.token = s.unit / CHUNKS / P::GROUPS;
     int keys = (int)call.step->past + s.token + 1;
-    int each = (keys + most_parts - 1) / most_parts;
+    int parts = keys <= FAN * SHORT_KEYS ? least(most_parts, FAN) : most_parts;
+    int each = (keys + parts - 1) / parts;
     each = most((each + KEYS_ALIGN - 1) / KEYS_ALIGN * KEYS_ALIGN, LEAST_KEYS);
     s.parts = s.token < call.tokens ? (keys + each - 1) / each : 0;
     s.first = s.part * each;
@@ -62,10 +71,34 @@ DEVICE Share share(const typename P::Args &call)
     return s;
 }
 
+// ---- the end of a row
+// finish() of N values: the operands of all of them are under way before the
+// first result is stored.  place(n, t, i): where the n-th goes, false if
+// nowhere; value(n): it.
+template <class P, int N, class Place, class Value>
+DEVICE void finish_values(const typename P::Args &call, const Place &place,
+                          const Value &value)
+{
+    float x[N][P::OPERANDS ? P::OPERANDS : 1], y[N];
+    i64 t = 0;
+    int i = 0;
+    UNROLL for (int n = 0; n < N; n++)
+        if (place(n, t, i))
+            P::operands(call, t, i, x[n]);
+    UNROLL for (int n = 0; n < N; n++)
+        y[n] = place(n, t, i) ? P::finish(call, t, i, value(n), x[n]) : 0;
+    if constexpr (P::CODES != 0)
+        encode_codes<P::CODES>(
+            [&](int n) {
+                return place(n, t, i) ? P::block(call, t, i) : (u8 *)0;
+            },
+            y);
+}
+
 // ---- sums of several blocks
 // What a thread holds of o': UNITS float4, in places L::row(u, 0) (x, y) and
 // L::row(u, 1) (z, w) of L::ROWS rows, u = thread + THREADS * its number.
-CONSTANT int THREADS = 256, FAN = 8;
+CONSTANT int THREADS = 256;
 
 template <class L> struct Sums {
     CONSTANT int UNITS = L::UNITS;
@@ -135,7 +168,6 @@ template <class L> struct Sums {
     {
         sync_threads(0, THREADS);
         if (thread() == 0) {
-            fence_gpu();
             room->last = add_ticket(counter, 1) == (u32)n - 1;
             if (room->last)
                 *counter = 0;

@@ -70,8 +70,11 @@ template <class P> struct Decode {
                              const Share &s)
     {
         int g = lane() / 4, c = lane() % 4;
-        NO_UNROLL for (int n = warp(); n < D / 16; n += WARPS) {
+        UNROLL for (int i = 0; i < (D / 16 + WARPS - 1) / WARPS; i++) {
+            int n = warp() + i * WARPS;
             u32 high[4], low[4];
+            if (n >= D / 16)
+                break;
             UNROLL for (int i = 0; i < 4; i++) {
                 int quad = c + 4 * (n & 1), k = i & 2;
                 high[i] = query2(call, s, g + 8 * (i & 1),
@@ -246,12 +249,14 @@ template <class P> struct Decode {
             mma_f16(w->o[3], a, b3);
         }
     }
-    DEVICE void attend(const typename P::Args &call, Room *room, State *w,
-                       const Share &s)
+    DEVICE void open(Room *room, const Ring &r)
     {
-        Ring r = ring(call, s);
         UNROLL for (int h = 0; h < STAGES - 1; h++)
             start(room, r, h);
+    }
+    DEVICE void attend(const typename P::Args &call, Room *room, State *w,
+                       const Share &s, const Ring &r)
+    {
         load_queries(call, room, s);
         for (int t = 0; t < r.tiles; t++) {
             int n = least(TILE, r.n - t * TILE);
@@ -310,44 +315,71 @@ template <class P> struct Decode {
         sync_threads(0, THREADS);
     }
 
-    DEVICE void put(const typename P::Args &call, const Share &s, int row,
-                    int dim, float o)
-    {
-        int head = s.chunk * ROWS + row;
-        if (head < P::PER_GROUP)
-            P::finish(call, s.token,
-                      (s.group * P::PER_GROUP + head) * D + dim, o);
-    }
-    DEVICE void finish(const typename P::Args &call, const Share &s,
-                       const Room *room, const S &sums)
+    // ---- the end of a unit: through shared memory, so that rows go on as rows
+    CONSTANT int WIDE = D + 8; // floats from row to row
+    static_assert(ROWS * WIDE * 4 <= STAGES * TILE * STRIDE, "room for the rows");
+
+    DEVICE void put_rows(float *rows, const Room *room, const S &sums)
     {
         int g = lane() / 4, c = lane() % 4;
         float sum0 = room->sums.sum[g], sum1 = room->sums.sum[g + 8];
+        float *row0 = rows + g * WIDE, *row1 = row0 + 8 * WIDE;
         UNROLL for (int u = 0; u < S::UNITS; u++) {
             int n = (u * THREADS + thread()) / 32, b = n / 4, j = n % 4;
             int dim0 = V::Type::quad_dim(b, 2 * c, j);
             int dim1 = V::Type::quad_dim(b, 2 * c + 1, j);
-            put(call, s, g, dim0, sums.o[u].x / sum0);
-            put(call, s, g, dim1, sums.o[u].y / sum0);
-            put(call, s, g + 8, dim0, sums.o[u].z / sum1);
-            put(call, s, g + 8, dim1, sums.o[u].w / sum1);
+            row0[dim0] = sums.o[u].x / sum0;
+            row0[dim1] = sums.o[u].y / sum0;
+            row1[dim0] = sums.o[u].z / sum1;
+            row1[dim1] = sums.o[u].w / sum1;
+        }
+    }
+    DEVICE void finish(const typename P::Args &call, const Share &s, Room *room,
+                       const S &sums)
+    {
+        constexpr int EACH = ROWS * D / THREADS, N = least(EACH, 8);
+        float *rows = (float *)room->ring;
+        put_rows(rows, room, sums);
+        sync_threads(0, THREADS);
+        UNROLL for (int first = 0; first < EACH; first += N) {
+            auto place = [&](int n, i64 &t, int &i) {
+                int at = (first + n) * THREADS + thread();
+                int head = s.chunk * ROWS + at / D;
+                t = s.token;
+                i = (s.group * P::PER_GROUP + head) * D + at % D;
+                return head < P::PER_GROUP;
+            };
+            finish_values<P, N>(call, place, [&](int n) {
+                int at = (first + n) * THREADS + thread();
+                return rows[at / D * WIDE + at % D];
+            });
         }
     }
 };
 
 // BLOCKS of the grid share the step's keys.  slots: one for each block.
+//
+// Where the step stands, and rows of earlier steps, are read before
+// stage_begin(): the launch right before this one adds rows of this step only,
+// and everything older is complete (see delta.cuh).
 template <class P, int BLOCKS>
 DEVICE void decode(const typename P::Args &call, u8 *shared, float *slots,
                    u32 *counters)
 {
     typedef Decode<P> A;
     typename A::Room *room = (typename A::Room *)shared;
-    stage_begin();
     Share s = share<P, A::CHUNKS, BLOCKS>(call);
-    if (s.part < s.parts) {
+    bool mine = s.part < s.parts, old = s.last <= call.step->past;
+    typename A::Ring r = A::ring(call, s);
+    if (mine && old)
+        A::open(room, r);
+    stage_begin();
+    if (mine) {
         typename A::State w = {{NONE, NONE}, {0, 0}, {}};
         typename A::S sums;
-        A::attend(call, room, &w, s);
+        if (!old)
+            A::open(room, r);
+        A::attend(call, room, &w, s, r);
         A::join(room, w, sums);
         if (A::S::complete(sums, &room->sums, s, slots, counters))
             A::finish(call, s, room, sums);

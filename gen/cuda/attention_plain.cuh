@@ -94,24 +94,22 @@ template <class P> struct Plain {
             }
         }
     }
-    DEVICE void put(const typename P::Args &call, const Share &s, int at,
-                    float o)
-    {
-        int head = s.chunk * HEADS + warp();
-        if (head < P::PER_GROUP && at < D)
-            P::finish(call, s.token,
-                      (s.group * P::PER_GROUP + head) * D + at, o);
-    }
     DEVICE void finish(const typename P::Args &call, const Share &s,
                        const Room *room, const S &sums)
     {
         float sum = room->sums.sum[warp()];
+        int head = s.chunk * HEADS + warp();
         UNROLL for (int u = 0; u < S::UNITS; u++) {
-            int at = 128 * u + lane();
-            put(call, s, at, sums.o[u].x / sum);
-            put(call, s, at + 32, sums.o[u].y / sum);
-            put(call, s, at + 64, sums.o[u].z / sum);
-            put(call, s, at + 96, sums.o[u].w / sum);
+            float4 o = sums.o[u];
+            auto place = [&](int n, i64 &t, int &i) {
+                int at = 128 * u + 32 * n + lane();
+                t = s.token;
+                i = (s.group * P::PER_GROUP + head) * D + at;
+                return head < P::PER_GROUP && at < D;
+            };
+            finish_values<P, 4>(call, place, [&](int n) {
+                return (n == 0 ? o.x : n == 1 ? o.y : n == 2 ? o.z : o.w) / sum;
+            });
         }
     }
     DEVICE void attend(const typename P::Args &call, Room *room, State *w,

@@ -294,12 +294,18 @@ template <class P> struct Prefill {
         float *rows = (float *)room + warp() * 16 * WIDE;
         put_rows(rows, w);
         sync_warp();
-        _Pragma("unroll 4") for (int i = lane(); i < 16 * D; i += 32) {
-            int row = b.row + warp() * 16 + i / D;
-            int head = b.group * P::PER_GROUP + row % P::PER_GROUP;
-            if (row < b.rows)
-                P::finish(call, row / P::PER_GROUP, head * D + i % D,
-                          rows[i / D * WIDE + i % D]);
+        constexpr int N = 8;
+        NO_UNROLL for (int first = lane(); first < 16 * D; first += 32 * N) {
+            auto place = [&](int n, i64 &t, int &i) {
+                int at = first + 32 * n, row = b.row + warp() * 16 + at / D;
+                t = row / P::PER_GROUP;
+                i = (b.group * P::PER_GROUP + row % P::PER_GROUP) * D + at % D;
+                return row < b.rows;
+            };
+            finish_values<P, N>(call, place, [&](int n) {
+                int at = first + 32 * n;
+                return rows[at / D * WIDE + at % D];
+            });
         }
     }
 };

@@ -100,6 +100,12 @@ typedef struct {
  * quantize whose value is no member's operand: then a warp has 32 elements in a
  * row, a whole block, and the unit includes place.cuh. */
 void emit_elements(Emit *e, const Element *x);
+/* The functions' member
+ *     operands(call, t, i, x)   to x[OPERANDS] what the members read of
+ *                               parameters for element i of row t
+ * and given[] for these parameters: "x[0]", ..  Parameters of which several
+ * elements are read are left out.  (emit_operands.c) */
+void emit_operands(Emit *e, const bool *member, const char **given);
 
 /* One emitter a kernel class. */
 typedef void ClassFn(Emit *e);

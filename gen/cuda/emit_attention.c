@@ -95,18 +95,47 @@ static void put_state(const Attention *a, const char *name, int arg)
 
 /* ---- the description */
 
+/* What is rounded, as an expression, and where its blocks lie. */
+static void put_rounding(const Attention *a, Ref r, const char *const *given)
+{
+    Emit *e = a->e;
+    const Node *n = emit_node(e, r);
+    const BlockInfo *b = &block_info[n->type.dtype];
+    Ref root = emit_root(e, n->arg[0]);
+    emit_text(e, "    return %s;\n    }\n    CONSTANT int CODES = %d;\n",
+              given[root] ? given[root] : emit_format(e, "v%u", root),
+              n->type.dtype == BT_q8a ? 8 : 16);
+    emit_text(e, "    DEVICE u8 *block(const Args &call, i64 t, int i)\n    {\n"
+                 "        return call.arg[%d] + (t * %lld + i) / %d * %d;\n"
+                 "    }\n",
+              emit_arg(e, r), (long long)emit_row_size(&n->type),
+              (int)b->elems, (int)b->bytes);
+}
+
 static void put_finish(const Attention *a)
 {
     Emit *e = a->e;
     bool *member = ARENA_ARRAY(e->arena, bool, e->g->n_nodes + 1);
     const char **given = ARENA_ARRAY(e->arena, const char *, e->g->n_nodes + 1);
-    for (Ref i = 0; i < e->g->n_nodes; i++)
-        member[i] = op_info(emit_node(e, i)->op)->kind == KIND_EW;
+    Ref rounded = NO_REF;
+    for (Ref i = 0; i < e->g->n_nodes; i++) {
+        Op op = emit_node(e, i)->op;
+        member[i] = op_info(op)->kind == KIND_EW;
+        if (op == OP_quantize && rounded == NO_REF)
+            rounded = i;
+        else if (op == OP_quantize)
+            emit_fail(e, err_new(ERR_LIMIT, "@%s: attention rounded twice",
+                                 e->g->name));
+    }
     given[a->ref] = "o";
-    emit_text(e, "    DEVICE void finish(const Args &call, i64 t, int i, "
-                 "float o)\n    {\n");
+    emit_operands(e, member, given);
+    emit_text(e, "    DEVICE float finish(const Args &call, i64 t, int i, "
+                 "float o, const float *x)\n    {\n");
     emit_elements(e, &(Element){member, given, "t", "i"});
-    emit_text(e, "    }\n");
+    if (rounded != NO_REF)
+        put_rounding(a, rounded, given);
+    else
+        emit_text(e, "    return 0;\n    }\n    CONSTANT int CODES = 0;\n");
 }
 
 /* struct NAME_is */

@@ -1,7 +1,5 @@
 /* emit_delta.c - the gated delta rule: the class Rule that delta.cuh asks for,
  * and the launches. */
-#include <string.h>
-
 #include "gen/cuda/emit_delta.h"
 
 enum {
@@ -32,56 +30,15 @@ static void find_members(Delta *x)
     }
 }
 
-/* A value that the epilogue reads, as an expression of "t" and "i"; NULL if it
- * is made here. */
-static const char *operand(Delta *x, const Node *reader, Ref r)
-{
-    return emit_root(x->e, r) < x->e->g->n_params
-               ? emit_element(x->e, r, &reader->type, "t", "i")
-               : NULL;
-}
-
-/* Parameters are loaded before anything is stored, but not one of which several
- * elements are read. */
-static void find_operand(Delta *x, const Node *reader, Ref r,
-                         const char **first, bool *mixed)
-{
-    Ref root = emit_root(x->e, r);
-    const char *text = operand(x, reader, r);
-    if (text && first[root] && strcmp(text, first[root]) != 0)
-        mixed[root] = true;
-    if (!first[root])
-        first[root] = text;
-}
-
-static void emit_operands(Delta *x)
-{
-    Emit *e = x->e;
-    const char **first = ARENA_ARRAY(e->arena, const char *, e->g->n_nodes + 1);
-    bool *mixed = ARENA_ARRAY(e->arena, bool, e->g->n_nodes + 1);
-    for (Ref i = 0; i < e->g->n_nodes; i++) {
-        const Node *n = emit_node(e, i);
-        for (int k = 0; x->member[i] && k < n->n_args; k++)
-            find_operand(x, n, n->arg[k], first, mixed);
-    }
-    emit_text(e, "    template <class C>\n    DEVICE void operands(const C "
-                 "&call, i64 t, int i, float *x)\n    {\n");
-    for (Ref i = 0; i < e->g->n_params; i++)
-        if (first[i] && !mixed[i]) {
-            emit_text(e, "        x[%d] = %s;\n", x->n_operands, first[i]);
-            x->given[i] = emit_format(e, "x[%d]", x->n_operands++);
-        }
-    emit_text(e, "    }\n    CONSTANT int OPERANDS = %d;\n", x->n_operands);
-}
-
 /* Argument k of a norm. */
 static const char *norm_argument(Delta *x, const Node *n, int k)
 {
     Ref root = emit_root(x->e, n->arg[k]);
     if (x->given[root])
         return x->given[root];
-    const char *text = operand(x, n, n->arg[k]);
-    return text ? text : emit_format(x->e, "v%u", root);
+    if (root < x->e->g->n_params)
+        return emit_element(x->e, n->arg[k], &n->type, "t", "i");
+    return emit_format(x->e, "v%u", root);
 }
 
 static const char *norm_value(Delta *x, const Node *n, int number)
@@ -146,7 +103,7 @@ static void emit_norms(Delta *x)
 static void emit_epilogue(Delta *x)
 {
     x->given[x->ref] = "o";
-    emit_operands(x);
+    emit_operands(x->e, x->member, x->given);
     emit_norms(x);
     emit_text(x->e, "    template <class C>\n    DEVICE void finish(%s",
               signature);

@@ -12,7 +12,7 @@ typedef struct {
     int64_t Hk, dk, Hv, dv;
     bool *member;       /* what is behind it: EW, norms and roundings */
     const char **given; /* by node: what Element wants */
-    int n_operands, n_norms;
+    int n_norms;
     bool aligned; /* rows of q, k and v begin at multiples of 4 */
     /* Before the rule: q, k and v under norms and factors; the last value of a
      * convolution that they are heads of, NO_REF if there is none. */

@@ -30,6 +30,12 @@ DEVICE float extreme32(float x)
         return bits_float(0x7fc00000u);
     return top ? y : 0.0f;
 }
+// Its magnitude.
+DEVICE float largest32(float x)
+{
+    u32 top = warp_max_u32(float_bits(x) & 0x7fffffffu);
+    return bits_float(top >= 0x7f800000u ? 0x7fc00000u : top);
+}
 DEVICE float reciprocal_or_0(float d) { return d != 0 ? 1.0f / d : 0.0f; }
 // NaN, from a scale without a finite reciprocal, becomes 0.
 DEVICE int clamp_code(float v, float lo, float hi)
@@ -40,7 +46,7 @@ DEVICE void put_half(u8 *at, float d) { *(u16 *)at = float_half(d); }
 
 DEVICE void encode_q8_0(u8 *b, float x)
 {
-    float d = fabsf(extreme32(x)) / 127.0f, id = reciprocal_or_0(d);
+    float d = largest32(x) / 127.0f, id = reciprocal_or_0(d);
     if (lane() == 0)
         put_half(b, d);
     b[2 + lane()] = (u8)clamp_code(roundf(x * id), -127, 127);
@@ -57,17 +63,41 @@ DEVICE void encode_q4_0(u8 *b, float x)
 }
 DEVICE void encode_q8a(u8 *b, float x)
 {
-    float d = fabsf(extreme32(x)) / 127.0f, id = reciprocal_or_0(d);
+    float d = largest32(x) / 127.0f, id = reciprocal_or_0(d);
     b[lane()] = (u8)clamp_code(rintf(x * id), -127, 127);
     if (lane() == 0)
         *(float *)(b + 32) = d;
 }
 DEVICE void encode_q16a(u8 *b, float x)
 {
-    float d = fabsf(extreme32(x)) / 32767.0f, id = reciprocal_or_0(d);
+    float d = largest32(x) / 32767.0f, id = reciprocal_or_0(d);
     ((u16 *)b)[lane()] = (u16)clamp_code(rintf(x * id), -32767, 32767);
     if (lane() == 0)
         *(float *)(b + 64) = d;
+}
+// N blocks of q8a or q16a (codes of BITS bits) at at(n), nowhere if that is NULL;
+// x[n]: the lane's value of each.  Lane n makes the scale of block n.
+template <int BITS, int N, class At>
+DEVICE void encode_codes(const At &at, const float (&x)[N])
+{
+    static_assert(N <= 32, "a lane a block");
+    constexpr int MOST = BITS == 8 ? 127 : 32767;
+    float top = 0;
+    UNROLL for (int n = 0; n < N; n++) {
+        float y = largest32(x[n]);
+        top = lane() == n ? y : top;
+    }
+    float d = top / (float)MOST, id = reciprocal_or_0(d);
+    UNROLL for (int n = 0; n < N; n++) {
+        int code = clamp_code(rintf(x[n] * shuffle(id, n)), -MOST, MOST);
+        u8 *b = at(n);
+        if (b && BITS == 8)
+            b[lane()] = (u8)code;
+        else if (b)
+            ((u16 *)b)[lane()] = (u16)code;
+        if (b && lane() == n)
+            *(float *)(b + 4 * BITS) = d;
+    }
 }
 // One function a type, by the index i of the lane's value in the row at `b`.
 DEVICE void encode_f32(u8 *b, float x) { *(float *)b = x; }

@@ -22,6 +22,22 @@
     "  ret %o\n"                                                               \
     "}\n"
 
+/* Gated by halves of rows, then rounded. */
+#define ROUNDED(H, G, d, all, t, type)                                         \
+    .text =                                                                    \
+    "(%q: f32[T," #H "," #d "], %g: f32[T," #all ",2], @k: " t "[C," #G        \
+    "," #d "], @v: " t "[C," #G "," #d "]) {\n"                                \
+    "  %o = attention %q, @k, @v {scale=0.1} : f32[T," #H "," #d "]\n"         \
+    "  %r = reshape %g : f32[T," #H "," #d ",2]\n"                             \
+    "  %p = slice %r {begin=1} : f32[T," #H "," #d ",1]\n"                     \
+    "  %c = reshape %p : f32[T," #H "," #d "]\n"                               \
+    "  %s = sigmoid %c : f32[T," #H "," #d "]\n"                               \
+    "  %m = mul %o, %s : f32[T," #H "," #d "]\n"                               \
+    "  %y = reshape %m : f32[T," #all "]\n"                                    \
+    "  %z = quantize %y : " type "[T," #all "]\n"                              \
+    "  ret %z\n"                                                               \
+    "}\n"
+
 const KernelCase kernel_cases_attention[] = {
     {"gated", 4e-7, STEPS,
      .text =
@@ -45,6 +61,12 @@ const KernelCase kernel_cases_attention[] = {
         "  %y = add %r, %z : f32[T,512]\n"
         "  ret %y, %o\n"
         "}\n"},
+
+    /* as --fuse=layer joins them; a value between two codes may become either */
+    {"rounded", 3e-5, STEPS, ROUNDED(32, 2, 256, 8192, "q8_0", "q8a")},
+    {"rounded_d64", 4e-7, STEPS, ROUNDED(5, 1, 64, 320, "f16", "q16a")},
+    {"rounded_d128", 3e-5, STEPS, ROUNDED(8, 2, 128, 1024, "f16", "q8a")},
+    {"rounded_plain", 3e-5, STEPS, ROUNDED(9, 1, 96, 864, "f32", "q8a")},
 
     /* types in pairs; heads of a group: 1 2 3 4 8 16 and more; groups 1 2 3 */
     {"d64_with_f16", 4e-7, FEW, ATTENTION(3, 3, 64, "?", "f16", 0.125),
@@ -72,7 +94,9 @@ const KernelCase kernel_cases_attention[] = {
      ATTENTION(67, 1, 64, "q8_0", "q4_0", 0.125)},
 
     /* long: sums of sums of blocks */
-    {"long", 4e-7, {{1, 1, 4500}, {2, 1, 9000}},
+    {"long", 4e-7,
+     {{1, 1, 127}, {1, 1, 1100}, {1, 1, 2046}, {1, 1, 2047}, {1, 1, 2048},
+      {1, 1, 4500}, {2, 1, 9000}},
      ATTENTION(4, 1, 64, "?", "?", 0.125), .each = "f16 q8_0"},
 
     /* other widths, and groups that begin anywhere: without matrix units */
