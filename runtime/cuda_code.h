@@ -61,7 +61,9 @@ typedef struct {
     int n_units, n_headers, n_kernels, n_packers;
     CudaSource *unit;
     CudaSource *header; /* name as it stands in #include */
-    CudaKernel *kernel; /* by kernel of the plan */
+    CudaKernel *kernel; /* by kernel of the plan; then perhaps one more: */
+    int sample; /* the one that chooses tokens, Call<2> {logits, Sample}, see
+                   cuda_sample.h; -1: there is none */
     CudaPacker *packer; /* of the types that the plan's tiles have */
 } CudaCode;
 

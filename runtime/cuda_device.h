@@ -20,6 +20,7 @@ typedef struct {
 typedef struct CudaGraphs CudaGraphs; /* cuda_graph.c */
 typedef struct CudaLoader CudaLoader; /* cuda_load.c */
 typedef struct CudaTimer CudaTimer;   /* cuda_time.c */
+typedef struct CudaChooser CudaChooser; /* cuda_choose.c */
 
 typedef struct {
     Device base;
@@ -38,6 +39,7 @@ typedef struct {
     CudaGraphs *graphs;
     CudaLoader *loader;
     CudaTimer *timer;
+    CudaChooser *chooser;
 } CudaDevice;
 
 static inline CudaDevice *cuda_device(Device *d) { return (CudaDevice *)d; }
@@ -50,6 +52,12 @@ Err *cuda_device_enter(const CudaDevice *c) MUST_USE;
 /* At least n bytes; what was there is lost if it has to grow. */
 Err *pinned_grow(const CudaDevice *c, Pinned *m, int64_t n) MUST_USE;
 void pinned_free(Pinned *m);
+/* Queues a copy to the device; src may be used again when it returns. */
+Err *cuda_send(CudaDevice *c, CudaAddress to, const char *src,
+               int64_t n) MUST_USE;
+/* From an address of one device to a place of another, in the first's order. */
+Err *cuda_copy(CudaDevice *from, CudaAddress src, CudaDevice *to, Place at,
+               int64_t n) MUST_USE;
 
 /* ---- cuda_launch.c: launches of a list, one by one */
 Err *cuda_launch_list(CudaDevice *c, const LaunchList *l) MUST_USE;
@@ -72,6 +80,18 @@ void cuda_graph_free(CudaDevice *c);
 /* ---- cuda_time.c: what each launch takes */
 Err *cuda_time_list(CudaDevice *c, const LaunchList *l) MUST_USE;
 void cuda_time_free(CudaDevice *c);
+
+/* ---- cuda_choose.c: choosing tokens */
+bool cuda_can_choose(const Device *d);
+Err *cuda_choose_begin(Device *d, const Choosing *how, const NextInputs *next);
+Err *cuda_chosen(Device *d, int64_t i, int32_t *id);
+Err *cuda_choose_send(Device *d, Device *to, Place at);
+/* The launches that choose from these logits. */
+Err *cuda_choose_launch(CudaDevice *c, const KernelCall *call,
+                        void *logits) MUST_USE;
+/* After they were queued, recorded or not. */
+Err *cuda_choose_queued(CudaDevice *c, const KernelCall *call) MUST_USE;
+void cuda_choose_free(CudaDevice *c);
 
 /* ---- cuda_load.c: weights */
 Err *cuda_load_staging(Device *d, int thread, int64_t n, void **out);

@@ -11,6 +11,7 @@
 typedef struct {
     int id;
     int64_t outputs;
+    const void *logits; /* a token is chosen from them at the end; NULL: none */
     bool bad; /* the driver would not record it */
     CudaGraphExec *exec; /* NULL: seen once */
 } Recording;
@@ -23,7 +24,8 @@ struct CudaGraphs {
 static Recording *find(CudaGraphs *g, const LaunchList *l)
 {
     for (int i = 0; i < g->n; i++)
-        if (g->one[i].id == l->id && g->one[i].outputs == l->call->outputs)
+        if (g->one[i].id == l->id && g->one[i].outputs == l->call->outputs &&
+            g->one[i].logits == l->logits)
             return &g->one[i];
     return NULL;
 }
@@ -32,7 +34,9 @@ static void see(CudaGraphs *g, const LaunchList *l)
 {
     size_t bytes = ((size_t)g->n + 1) * sizeof *g->one;
     g->one = memory_must(realloc(g->one, bytes), bytes);
-    g->one[g->n++] = (Recording){.id = l->id, .outputs = l->call->outputs};
+    g->one[g->n++] = (Recording){.id = l->id,
+                                  .outputs = l->call->outputs,
+                                  .logits = l->logits};
 }
 
 /* A recording that was begun must be ended whatever happens in between. */
@@ -71,7 +75,7 @@ Err *cuda_graph_launch(CudaDevice *c, const LaunchList *l, bool *done)
 {
     *done = false;
     if (!cuda_kernels_spec(c->kernels)->graphs || l->call->tokens != 1 ||
-        l->call->outputs > 1)
+        l->call->outputs > 1 || l->n == 0)
         return NULL;
     if (!c->graphs)
         c->graphs = memory_must(calloc(1, sizeof *c->graphs),

@@ -102,7 +102,7 @@ Err *cuda_launch_list(CudaDevice *c, const LaunchList *l)
         TRY(cuda_launch_step(c, l->call, &l->step[i], arg));
         arg += l->step[i].n_args;
     }
-    return NULL;
+    return l->logits ? cuda_choose_launch(c, l->call, l->logits) : NULL;
 }
 
 Err *cuda_launch_plain(CudaDevice *c, CudaStream *stream, CudaFunction *f,

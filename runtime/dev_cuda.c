@@ -103,6 +103,7 @@ static void close_cuda(Device *d)
     cuda_load_free(c);
     cuda_graph_free(c);
     cuda_time_free(c);
+    cuda_choose_free(c);
     for (size_t i = 0; i < sizeof memory / sizeof *memory; i++)
         if (memory[i])
             api->cuMemFree_v2(memory[i]);
@@ -158,7 +159,7 @@ static void *host_address(Device *d, Place at)
 }
 
 /* Through `sent`, whose bytes stay until the stream was waited for. */
-static Err *send(CudaDevice *c, CudaAddress to, const char *src, int64_t n)
+Err *cuda_send(CudaDevice *c, CudaAddress to, const char *src, int64_t n)
 {
     for (int64_t part; n > 0; n -= part, src += part, to += (CudaAddress)part) {
         if (c->sent_at == c->sent.n) {
@@ -179,7 +180,7 @@ static Err *write(Device *d, Place at, const void *src, int64_t n)
 {
     CudaDevice *c = cuda_device(d);
     TRY(cuda_device_enter(c));
-    return send(c, at_place(c, at), src, n);
+    return cuda_send(c, at_place(c, at), src, n);
 }
 
 static Err *fill(Device *d, Place at, uint8_t value, int64_t n)
@@ -216,17 +217,23 @@ static Err *fetch(Device *d, Place at, int64_t n, int slot, const void **out)
                  : NULL;
 }
 
+Err *cuda_copy(CudaDevice *from, CudaAddress src, CudaDevice *to, Place at,
+               int64_t n)
+{
+    CudaAddress q = at_place(to, at);
+    TRY(cuda_device_enter(from));
+    if (from->on == to->on)
+        return CUDA_ON(from, cuMemcpyDtoDAsync_v2, q, src, (size_t)n,
+                       from->stream);
+    return CUDA_ON(from, cuMemcpyPeerAsync, q, to->on->context, src,
+                   from->on->context, (size_t)n, from->stream);
+}
+
 static Err *copy(Device *to, Place at, Device *from, Place src, int64_t n)
 {
-    CudaDevice *a = cuda_device(from), *b = cuda_device(to);
-    CudaAddress p = at_place(a, src), q = at_place(b, at);
-    if (n <= 0)
-        return NULL;
-    TRY(cuda_device_enter(a));
-    if (a->on == b->on)
-        return CUDA_ON(a, cuMemcpyDtoDAsync_v2, q, p, (size_t)n, a->stream);
-    return CUDA_ON(a, cuMemcpyPeerAsync, q, b->on->context, p, a->on->context,
-                   (size_t)n, a->stream);
+    CudaDevice *a = cuda_device(from);
+    return n > 0 ? cuda_copy(a, at_place(a, src), cuda_device(to), at, n)
+                 : NULL;
 }
 
 /* ---- order */
@@ -263,21 +270,30 @@ static Err *tell_step(CudaDevice *c, const KernelCall *call)
     CudaStep now = {call->past, call->capacity};
     if (now.past == c->now.past && now.capacity == c->now.capacity)
         return NULL;
-    TRY(send(c, c->step, (const char *)&now, sizeof now));
+    TRY(cuda_send(c, c->step, (const char *)&now, sizeof now));
     c->now = now;
     return NULL;
+}
+
+/* Timed one by one, all of them by a graph, or as they come. */
+static Err *launch_some(CudaDevice *c, const LaunchList *l)
+{
+    bool done = false;
+    if (l->seconds) {
+        TRY(cuda_time_list(c, l));
+        return l->logits ? cuda_choose_launch(c, l->call, l->logits) : NULL;
+    }
+    TRY(cuda_graph_launch(c, l, &done));
+    return done ? NULL : cuda_launch_list(c, l);
 }
 
 static Err *launch(Device *d, const LaunchList *l)
 {
     CudaDevice *c = cuda_device(d);
-    bool done = false;
     TRY(cuda_device_enter(c));
     TRY(tell_step(c, l->call));
-    if (l->seconds)
-        return cuda_time_list(c, l);
-    TRY(cuda_graph_launch(c, l, &done));
-    return done ? NULL : cuda_launch_list(c, l);
+    TRY(launch_some(c, l));
+    return l->logits ? cuda_choose_queued(c, l->call) : NULL;
 }
 
 const DeviceKind device_cuda = {
@@ -297,4 +313,8 @@ const DeviceKind device_cuda = {
     .staging = cuda_load_staging,
     .write_rows = cuda_load_rows,
     .loaded = cuda_load_end,
+    .can_choose = cuda_can_choose,
+    .choose_begin = cuda_choose_begin,
+    .chosen = cuda_chosen,
+    .choose_send = cuda_choose_send,
 };

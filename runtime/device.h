@@ -7,6 +7,7 @@
 #ifndef RUNTIME_DEVICE_H
 #define RUNTIME_DEVICE_H
 
+#include "runtime/choice.h"
 #include "runtime/host_provider.h"
 #include "runtime/plan.h"
 #include "runtime/pool.h"
@@ -35,7 +36,15 @@ typedef struct {
                                all steps, one after the other; `shared` and
                                `counters` are the device's to set */
     double *seconds; /* [n]: what each took; NULL: nobody asks */
+    void *logits; /* not NULL: in the end a token is chosen from this row, as
+                     choose_begin said; its address as kernels take it */
 } LaunchList;
+
+/* Where a step of one token reads its inputs, all on one device: addresses as
+ * its kernels take them, NULL for those that the program does not have. */
+typedef struct {
+    void *tokens, *positions, *rows;
+} NextInputs;
 
 /* What opens a device.  Kernels stand in a set by their number in the plan. */
 typedef struct {
@@ -86,6 +95,20 @@ typedef struct {
     Err *(*write_rows)(Device *d, int thread, const PlanWeight *w,
                        int64_t first, int64_t n, const void *src);
     Err *(*loaded)(Device *d);
+
+    /* Choosing tokens where the logits are.  NULL: it does not.
+     * can_choose: whether this device does.
+     * choose_begin: how they are chosen from now on.  With next->tokens each choice also writes what the step of one token
+     * behind it reads, who then writes nothing there.
+     * chosen: waits for choice i since the beginning, one of the last two; an
+     * ERR_INPUT says what is wrong with the logits.
+     * choose_send: the token chosen last, to a place of another device of the
+     * kind, or of this one, done in d's order. */
+    bool (*can_choose)(const Device *d);
+    Err *(*choose_begin)(Device *d, const Choosing *how,
+                         const NextInputs *next);
+    Err *(*chosen)(Device *d, int64_t i, int32_t *id);
+    Err *(*choose_send)(Device *d, Device *to, Place at);
 } DeviceKind;
 
 /* The part that every kind begins with. */

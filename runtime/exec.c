@@ -24,6 +24,8 @@ typedef struct {
     ExecTrace *trace;
     void *trace_ctx;
     double *seconds; /* of the launches of a list, for the trace */
+    Device *chooser; /* that tokens are chosen on, NULL: none yet */
+    bool feeds;      /* and it writes the inputs of the next step */
 } Exec;
 
 static Exec *exec(Executor *x) { return (Exec *)x; }
@@ -52,7 +54,7 @@ static Err *fill_inputs(Exec *x, const Program *p, const ProgramStage *g,
         [IN_HIDDEN] = {s->hidden, s->n * width * (int64_t)sizeof *s->hidden},
     };
     for (int i = 0; i < IN_COUNT; i++)
-        if (g->fills[i])
+        if (g->fills[i] && in[i].src)
             TRY(fill(x, p->input[i], in[i].src, in[i].bytes));
     return NULL;
 }
@@ -75,6 +77,7 @@ typedef struct {
     const Step *step;
     int slot;
     bool alone; /* no other stage is at work */
+    void *logits; /* of the last stage, if a token is chosen from them */
 } Stage;
 
 /* In the pipeline flow.h says when a slot is free and when it was filled; else
@@ -117,8 +120,9 @@ static Err *run_launches(const Stage *g, const KernelCall *c, int first, int n)
     Exec *x = g->x;
     const PlanStep *s = &g->p->plan->step[first];
     Device *d = x->device[s->device];
+    bool end = first + n == g->stage->first + g->stage->n_steps;
     LaunchList l = {(g->p->first_step + first) * PLAN_SLOTS + g->slot, n, s, c,
-                    x->trace ? x->seconds : NULL};
+                    x->trace ? x->seconds : NULL, end ? g->logits : NULL};
     TRY(d->kind->launch(d, &l));
     for (int i = 0; i < n && x->trace; i++)
         tell(x, g, c, first + i, x->seconds[i]);
@@ -202,7 +206,7 @@ static Err *read_results(Exec *x, const Program *p, const Step *s,
 {
     KernelCall c = call_of(x, s);
     *out = (StepResult){.n_taps = p->plan->n_taps, .tap = p->tap};
-    if (p->logits)
+    if (p->logits && !s->unread)
         TRY(read_result(x, p->logits, &c, FETCH_LOGITS, &out->logits));
     if (p->hidden && !s->logits_only)
         TRY(read_result(x, p->hidden, &c, FETCH_HIDDEN, &out->hidden));
@@ -234,7 +238,7 @@ static Err *exec_step(Executor *base, const Step *s, StepResult *out)
     if (x->poison)
         TRY(poison_all(x));
     for (int i = 0; i < p->n_stages; i++)
-        TRY(run_stage(&(Stage){x, p, &p->stage[i], s, 0, true}));
+        TRY(run_stage(&(Stage){x, p, &p->stage[i], s, 0, true, NULL}));
     TRY(read_results(x, p, s, out));
     return finish_all(x);
 }
@@ -271,7 +275,7 @@ static Err *stage_work(void *ctx, int stage, int64_t chunk, Pool *pool)
     if (f->x->poison)
         TRY(poison_stage(f->x, g));
     TRY(run_stage(&(Stage){f->x, f->p, g, &f->step[chunk],
-                           (int)(chunk % PLAN_SLOTS), false}));
+                           (int)(chunk % PLAN_SLOTS), false, NULL}));
     return finish(d);
 }
 
@@ -404,8 +408,119 @@ static void exec_close(Executor *base)
     free(x);
 }
 
+/* ---- choosing tokens on a device */
+
+static bool on_device(const Exec *x, const PlanBuffer *b, const Device *d)
+{
+    return !b || x->device[b->device] == d;
+}
+
+static void *input_address(const Program *p, Input i, Device *d)
+{
+    const PlanBuffer *b = p->input[i];
+    return b ? d->kind->address(d, program_place(b, 0)) : NULL;
+}
+
+/* The chooser writes the inputs itself if they all lie on its device, unless
+ * all of scratch is filled before a step. */
+static NextInputs next_inputs(const Exec *x, const Program *p, Device *d)
+{
+    for (int i = 0; i < IN_COUNT; i++)
+        if (!on_device(x, p->input[i], d) || x->poison)
+            return (NextInputs){0};
+    return (NextInputs){input_address(p, IN_TOKENS, d),
+                        input_address(p, IN_POSITIONS, d),
+                        input_address(p, IN_OUTPUTS, d)};
+}
+
+static void *logits_address(const Program *p, Device *d)
+{
+    return d->kind->address(d, program_place(p->logits, 0));
+}
+
+/* Launches on the last stage's device end a step, the logits lie there, and
+ * nothing else is to be read. */
+static bool exec_can_choose(Executor *base, int program)
+{
+    const Exec *x = exec(base);
+    const Program *p = &x->program[program];
+    const ProgramStage *last = &p->stage[p->n_stages - 1];
+    const PlanProgram *q = p->plan;
+    int end = last->first + last->n_steps;
+    if (!p->logits || p->input[IN_HIDDEN] || q->n_taps || end < 1 ||
+        q->step[end - 1].kind != STEP_LAUNCH ||
+        q->step[end - 1].device != p->logits->device)
+        return false;
+    const Device *d = x->device[p->logits->device];
+    return d->kind->can_choose && d->kind->can_choose(d);
+}
+
+static Err *exec_choose_begin(Executor *base, const Step *last,
+                              const Choosing *how)
+{
+    Exec *x = exec(base);
+    const Program *p = &x->program[last->program];
+    Device *d = x->device[p->logits->device];
+    NextInputs next = next_inputs(x, p, d);
+    TRY(d->kind->choose_begin(d, how, &next));
+    KernelCall c = call_of(x, last);
+    x->chooser = d;
+    x->feeds = next.tokens != NULL;
+    return d->kind->launch(
+        d, &(LaunchList){.call = &c, .logits = logits_address(p, d)});
+}
+
+/* The chosen token goes to where the step reads it, once that is free. */
+static Err *send_choice(Exec *x, const Program *p)
+{
+    const PlanBuffer *b = p->input[IN_TOKENS];
+    Device *d = x->chooser, *to = x->device[b->device];
+    const DeviceKind *kind = d->kind;
+    if (d != to && kind->order)
+        TRY(kind->order(to, d));
+    TRY(kind->choose_send(d, to, program_place(b, 0)));
+    return d != to && kind->order ? kind->order(d, to) : NULL;
+}
+
+static Err *feed_choice(Exec *x, const Program *p, const Step *s)
+{
+    if (x->feeds)
+        return NULL;
+    if (x->poison)
+        TRY(poison_all(x));
+    for (int i = 0; i < p->n_stages; i++)
+        TRY(fill_inputs(x, p, &p->stage[i], s));
+    return send_choice(x, p);
+}
+
+static Err *exec_choose_next(Executor *base, const Step *s)
+{
+    Exec *x = exec(base);
+    const Program *p = &x->program[s->program];
+    void *logits = logits_address(p, x->chooser);
+    TRY(feed_choice(x, p, s));
+    for (int i = 0; i < p->n_stages; i++) {
+        bool last = i == p->n_stages - 1;
+        KernelCall c = call_of(x, s);
+        TRY(run_steps(&(Stage){x, p, &p->stage[i], s, 0, true,
+                               last ? logits : NULL},
+                      &c));
+    }
+    return NULL;
+}
+
+static Err *exec_chosen(Executor *base, int64_t i, int32_t *id)
+{
+    Device *d = exec(base)->chooser;
+    return d->kind->chosen(d, i, id);
+}
+
 static const ExecutorKind exec_kind = {.step = exec_step,
                                        .steps = exec_steps,
+                                       .can_choose = exec_can_choose,
+                                       .choose_begin = exec_choose_begin,
+                                       .choose_next = exec_choose_next,
+                                       .chosen = exec_chosen,
                                        .reset = exec_reset,
                                        .mark = exec_mark,
                                        .rewind = exec_rewind,

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "runtime/choice.h"
 
 /* One call of an entry point: n tokens that follow `past` others of the
  * sequence.  n <= batch, n_rows <= outputs, past + n <= context. */
@@ -22,6 +23,7 @@ typedef struct {
                                  wanted, counted in this step */
     int64_t n_rows;
     bool logits_only; /* nobody looks at hidden: it need not leave the device */
+    bool unread;      /* nor at the logits */
 } Step;
 
 /* A probe of the model text: what it saw in this step. */
@@ -66,6 +68,19 @@ typedef struct {
      * has only `step`. */
     Err *(*steps)(Executor *x, const Step *s, int64_t n, StepDone *done,
                   void *ctx);
+    /* Choosing tokens where the logits are, so that steps can be queued before
+     * it is known what they are fed.  NULL: this kind does not.
+     * can_choose: whether this executor does, for that program.
+     * choose_begin: how tokens are chosen from now on; queues the first choice,
+     * from the one row of logits that the last step made.
+     * choose_next: queues a step of one token, the one chosen last, and the
+     * next choice; s has neither tokens nor results.  Afterwards that token
+     * counts as fed.
+     * chosen: waits for choice i, one of the last two that were queued. */
+    bool (*can_choose)(Executor *x, int program);
+    Err *(*choose_begin)(Executor *x, const Step *last, const Choosing *how);
+    Err *(*choose_next)(Executor *x, const Step *s);
+    Err *(*chosen)(Executor *x, int64_t i, int32_t *id);
     Err *(*reset)(Executor *x); /* all states to those of an empty sequence */
     /* Keeps a copy of the states that steps change in place; rewind brings it
      * back, any number of times.  Rows of per-token states need no copy: they

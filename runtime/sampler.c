@@ -119,13 +119,28 @@ double sampler_uniform(uint64_t seed, uint64_t position)
 
 /* ---- from logits to candidates */
 
+Err *sampler_bad_logit(int32_t id, float logit)
+{
+    return err_new(ERR_INPUT, "the logit of token %" PRId32 " is %s", id,
+                   isnan(logit) ? "NaN" : "+Inf");
+}
+
 static Err *name_bad_logit(const float *logits, int32_t n)
 {
     int32_t i = 0;
     while (i + 1 < n && logits[i] < INFINITY) /* false for NaN */
         i++;
-    return err_new(ERR_INPUT, "the logit of token %" PRId32 " is %s", i,
-                   isnan(logits[i]) ? "NaN" : "+Inf");
+    return sampler_bad_logit(i, logits[i]);
+}
+
+Err *sampler_all_masked(int32_t vocab)
+{
+    return err_new(ERR_INPUT, "all %" PRId32 " logits are -Inf", vocab);
+}
+
+Err *sampler_all_banned(void)
+{
+    return err_new(ERR_INPUT, "logit_bias bans every token that is left");
 }
 
 /* One pass without a branch: this is most of the work of a greedy pick. */
@@ -139,7 +154,7 @@ static Err *check_logits(const Sampler *s, const float *logits)
     if (bad)
         return name_bad_logit(logits, s->vocab);
     if (!any)
-        return err_new(ERR_INPUT, "all %" PRId32 " logits are -Inf", s->vocab);
+        return sampler_all_masked(s->vocab);
     return NULL;
 }
 
@@ -163,7 +178,7 @@ static Err *apply_bias(Sampler *s, const SamplerParams *p)
     for (int32_t i = 0; i < s->vocab; i++)
         if (s->cand[i].logit != -INFINITY)
             return NULL;
-    return err_new(ERR_INPUT, "logit_bias bans every token that is left");
+    return sampler_all_banned();
 }
 
 static void penalise(Cand *c, uint32_t count, const SamplerParams *p)
@@ -177,7 +192,7 @@ static void penalise(Cand *c, uint32_t count, const SamplerParams *p)
     c->logit = finite(l);
 }
 
-static bool has_penalties(const SamplerParams *p)
+bool sampler_has_penalties(const SamplerParams *p)
 {
     return p->repeat_penalty != 1 || p->frequency_penalty != 0 ||
            p->presence_penalty != 0;
@@ -189,7 +204,7 @@ static void apply_penalties(Sampler *s, const SamplerParams *p,
     int64_t from = 0;
     if (p->window >= 0 && p->window < in->n_history)
         from = in->n_history - p->window;
-    if (!has_penalties(p))
+    if (!sampler_has_penalties(p))
         return;
     for (int64_t i = from; i < in->n_history; i++)
         if (in->history[i] >= 0 && in->history[i] < s->vocab)
@@ -350,7 +365,7 @@ Err *sampler_pick(Sampler *s, const SamplerParams *p, const SamplerInput *in,
 {
     *id = -1;
     TRY(check_logits(s, in->logits));
-    if (p->temperature == 0 && !p->n_bias && !has_penalties(p)) {
+    if (p->temperature == 0 && !p->n_bias && !sampler_has_penalties(p)) {
         *id = largest(in->logits, s->vocab);
         return NULL;
     }

@@ -82,6 +82,12 @@ typedef struct {
 Err *sampler_pick(Sampler *s, const SamplerParams *p, const SamplerInput *in,
                   int32_t *id) MUST_USE;
 
+/* For samplers elsewhere: are there penalties, and the errors of logits. */
+bool sampler_has_penalties(const SamplerParams *p);
+Err *sampler_bad_logit(int32_t id, float logit) MUST_USE;
+Err *sampler_all_masked(int32_t vocab) MUST_USE;
+Err *sampler_all_banned(void) MUST_USE;
+
 /* Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy
  * as 1, 2, 3; SC 2011): a block cipher on a counter.  In place. */
 void sampler_philox(uint32_t counter[4], const uint32_t key[2]);

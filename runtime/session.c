@@ -16,6 +16,8 @@ struct Session {
     int64_t n_steps, step_room;
     int32_t *positions, *rows; /* [n of the feed] */
     int64_t token_room;
+    Step chooses; /* the step in hand of those that choose their tokens */
+    int32_t position;
     const volatile sig_atomic_t *stop;
 };
 
@@ -129,7 +131,8 @@ static Step make_step(Session *s, const Feed *f, int64_t at, int64_t n)
                  .positions = s->positions + at,
                  .hidden = f->hidden ? f->hidden + at * p->width : NULL,
                  .rows = s->rows + at,
-                 .logits_only = f->logits_only};
+                 .logits_only = f->logits_only,
+                 .unread = f->unread};
     for (int64_t i = 0; i < n; i++) {
         s->positions[at + i] = (int32_t)(past + i);
         if (at + i >= f->wanted)
@@ -144,7 +147,7 @@ typedef struct {
     int64_t past; /* before the feed */
 } Feeding;
 
-static Err *stopped(const Session *s)
+Err *session_stopped(const Session *s)
 {
     return s->stop && *s->stop ? err_new(ERR_STOPPED, "stopped") : NULL;
 }
@@ -162,7 +165,7 @@ static Err *step_done(void *ctx, int64_t i, const StepResult *r)
     s->past[g->f->program] += t->n;
     if (g->f->chunk)
         TRY(g->f->chunk(g->f->ctx, &c));
-    return i + 1 < s->n_steps ? stopped(s) : NULL;
+    return i + 1 < s->n_steps ? session_stopped(s) : NULL;
 }
 
 static Err *run_steps(Session *s, const Feed *f)
@@ -182,7 +185,7 @@ static Err *run_steps(Session *s, const Feed *f)
 Err *session_feed(Session *s, const Feed *f)
 {
     TRY(check_feed(s, f));
-    TRY(stopped(s));
+    TRY(session_stopped(s));
     make_room(s, f);
     int64_t at = 0;
     for (int64_t i = 0; i < s->n_steps; i++) {
@@ -191,6 +194,46 @@ Err *session_feed(Session *s, const Feed *f)
         at += n;
     }
     return s->n_steps ? run_steps(s, f) : NULL;
+}
+
+/* ---- choosing tokens where the logits are */
+
+bool session_can_choose(const Session *s, int program)
+{
+    const ExecutorKind *kind = s->executor->kind;
+    return kind->can_choose && kind->can_choose(s->executor, program);
+}
+
+Err *session_choose(Session *s, const Choosing *how)
+{
+    s->chooses = s->step[s->n_steps - 1];
+    return s->executor->kind->choose_begin(s->executor, &s->chooses, how);
+}
+
+Err *session_choose_next(Session *s)
+{
+    Step *t = &s->chooses;
+    int64_t *past = &s->past[t->program];
+    static const int32_t row = 0;
+    if (*past >= session_info(s)->context)
+        return err_new(ERR_LIMIT, "the context of %" PRId64 " tokens is full",
+                       session_info(s)->context);
+    s->position = (int32_t)*past;
+    *t = (Step){.program = t->program,
+                .past = *past,
+                .n = 1,
+                .positions = &s->position,
+                .rows = &row,
+                .n_rows = 1,
+                .logits_only = true,
+                .unread = true};
+    ++*past;
+    return s->executor->kind->choose_next(s->executor, t);
+}
+
+Err *session_chosen(Session *s, int64_t i, int32_t *id)
+{
+    return s->executor->kind->chosen(s->executor, i, id);
 }
 
 Err *session_reset(Session *s)

@@ -41,6 +41,7 @@ typedef struct {
     /* Logits are wanted for tokens [wanted, n); n: for none. */
     int64_t wanted;
     bool logits_only; /* and hidden vectors are not: they may be NULL */
+    bool unread;      /* nor are the logits: they are for session_choose */
     ChunkFn *chunk; /* may be NULL */
     void *ctx;
 } Feed;
@@ -50,6 +51,17 @@ typedef struct {
  * is in an unknown state: reset it. */
 Err *session_feed(Session *s, const Feed *f) MUST_USE;
 
+/* Choosing tokens where the logits are, if that can be; behind a feed of which
+ * the last token alone was wanted.  Nothing of this waits but
+ * session_chosen. */
+bool session_can_choose(const Session *s, int program);
+Err *session_choose(Session *s, const Choosing *how) MUST_USE;
+/* Queues a step of the token chosen last, which counts as fed from now on, and
+ * the choice that follows it.  At most one more than session_chosen told. */
+Err *session_choose_next(Session *s) MUST_USE;
+/* Choice i since session_choose: the last that was queued, or the one before. */
+Err *session_chosen(Session *s, int64_t i, int32_t *id) MUST_USE;
+
 /* An empty sequence again, for all programs. */
 Err *session_reset(Session *s) MUST_USE;
 
@@ -57,6 +69,9 @@ Err *session_reset(Session *s) MUST_USE;
  * times, until the next reset or mark.  Rewind without a mark is an error. */
 Err *session_mark(Session *s) MUST_USE;
 Err *session_rewind(Session *s) MUST_USE;
+
+/* ERR_STOPPED if the flag of session_set_stop says so. */
+Err *session_stopped(const Session *s) MUST_USE;
 
 /* Ends session_feed between two steps with ERR_STOPPED while *flag is not 0;
  * a signal handler may set it.  NULL: never. */

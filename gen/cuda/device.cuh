@@ -142,6 +142,7 @@ DEVICE u32 add_ticket(u32 *p, u32 v)
 }
 // Adds in shared or global memory, unordered; returns what was there.
 DEVICE u32 add_u32(u32 *p, u32 v) { return atomicAdd(p, v); }
+DEVICE u64 add_u64(u64 *p, u64 v) { return atomicAdd(p, v); }
 DEVICE void fence_gpu() { __threadfence(); }
 
 // ---- asynchronous copies to shared memory (16-byte aligned both)
@@ -232,6 +233,8 @@ DEVICE u32 funnel_right(u32 lo, u32 hi, u32 n)
 }
 DEVICE int count_bits(u32 x) { return __popc(x); }
 DEVICE int leading_zeros(u32 x) { return __clz(x); }
+// The high 64 bits of the product.
+DEVICE u64 multiply_high(u64 a, u64 b) { return __umul64hi(a, b); }
 
 // ---- numbers
 DEVICE float bits_float(u32 x) { return __uint_as_float(x); }
@@ -290,6 +293,8 @@ DEVICE int round_even(float x) { return __float2int_rn(x); }
 // Rounded before anything else happens: never part of a fused operation.
 DEVICE float rounded_product(float a, float b) { return __fmul_rn(a, b); }
 DEVICE float rounded_sum(float a, float b) { return __fadd_rn(a, b); }
+DEVICE double rounded_product(double a, double b) { return __dmul_rn(a, b); }
+DEVICE double rounded_sum(double a, double b) { return __dadd_rn(a, b); }
 // Quick forms, relative error near 2^-22.
 DEVICE float quick_exp(float x) { return __expf(x); }
 DEVICE float quick_divide(float a, float b) { return __fdividef(a, b); }

@@ -5,6 +5,7 @@
 
 #include "base/embedded.h"
 #include "gen/cuda/emit_pack.h"
+#include "gen/cuda/emit_sample.h"
 
 void emit_fail(Emit *e, Err *err)
 {
@@ -223,11 +224,12 @@ Err *cuda_code(const Plan *p, CudaCode **out)
     c->arena = a;
     c->n_kernels = p->n_kernels;
     c->kernel = ARENA_ARRAY(a, CudaKernel, p->n_kernels + 1);
-    c->unit = ARENA_ARRAY(a, CudaSource, p->n_kernels + BT_COUNT);
+    c->unit = ARENA_ARRAY(a, CudaSource, p->n_kernels + 1 + BT_COUNT);
     *out = NULL;
     add_headers(c);
     for (int i = 0; i < p->n_kernels; i++)
         DO(emit_one(p, c, i));
+    emit_sample(p, c);
     emit_packers(p, c);
     *out = c;
     return NULL;

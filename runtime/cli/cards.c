@@ -121,6 +121,7 @@ static void describe(const Loaded *l, Reading *m)
     m->code = (CudaCode){.n_units = 1,
                          .n_headers = l->code->n_headers,
                          .n_kernels = 1,
+                         .sample = -1,
                          .unit = &m->unit,
                          .header = l->code->header,
                          .kernel = &m->kernel};
@@ -135,7 +136,10 @@ static Err *read_often(Device *d, int64_t mib, double *bytes_per_s)
     *bytes_per_s = 0;
     for (int i = 0; i < READ_TIMES; i++) {
         double seconds;
-        TRY(d->kind->launch(d, &(LaunchList){0, 1, &step, &call, &seconds}));
+        TRY(d->kind->launch(d, &(LaunchList){.n = 1,
+                                             .step = &step,
+                                             .call = &call,
+                                             .seconds = &seconds}));
         double rate = (double)(mib << 20) / seconds;
         if (seconds > 0 && rate > *bytes_per_s)
             *bytes_per_s = rate;

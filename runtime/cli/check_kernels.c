@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/cli/check_card.h"
+#include "runtime/cli/kernel_sample.h"
 
 /* What has been found, in all and of the class at work. */
 typedef struct {
@@ -32,18 +33,31 @@ static void verdict(void *ctx, const KernelVerdict *v)
                v->check, v->step, v->value, v->error, v->limit, v->worst);
 }
 
+static void add_found(const Found *f, const char *class, Found *all)
+{
+    if (!f->quiet)
+        printf("%-9s %4d values compared, %d wrong; the worst error is %.2g of "
+               "its limit\n",
+               class, f->checks, f->failed, f->worst);
+    fflush(stdout);
+    all->checks += f->checks;
+    all->failed += f->failed;
+}
+
 static Err *check_class(const KernelMachine *m, int class, bool quiet,
                         Found *all)
 {
     Found f = {.quiet = quiet};
     TRY(kernel_check(m, kernel_cases[class], (KernelReport){&f, verdict}));
-    if (!quiet)
-        printf("%-9s %4d values compared, %d wrong; the worst error is %.2g of "
-               "its limit\n",
-               kernel_class_name[class], f.checks, f.failed, f.worst);
-    fflush(stdout);
-    all->checks += f.checks;
-    all->failed += f.failed;
+    add_found(&f, kernel_class_name[class], all);
+    return NULL;
+}
+
+static Err *check_sample(const KernelMachine *m, bool quiet, Found *all)
+{
+    Found f = {.quiet = quiet};
+    TRY(kernel_check_sample(m, (KernelReport){&f, verdict}));
+    add_found(&f, "sample", all);
     return NULL;
 }
 
@@ -54,6 +68,8 @@ static Err *check_classes(const KernelMachine *m, const Options *o)
         if (strcmp(o->kernels, "all") == 0 ||
             strcmp(o->kernels, kernel_class_name[i]) == 0)
             TRY(check_class(m, i, o->quiet || o->json, &all));
+    if (strcmp(o->kernels, "all") == 0 || strcmp(o->kernels, "sample") == 0)
+        TRY(check_sample(m, o->quiet || o->json, &all));
     if (o->json)
         printf("{\"compared\": %d, \"wrong\": %d}\n", all.checks, all.failed);
     return all.failed ? err_new(ERR_DEVICE, "%d of %d values are wrong",

@@ -12,7 +12,7 @@
 #include "runtime/cli/cards.h"
 #include "runtime/cli/load.h"
 #include "runtime/cli/report.h"
-#include "runtime/sampler.h"
+#include "runtime/generate.h"
 
 typedef enum { STOP_NONE, STOP_END, STOP_LENGTH, STOP_CONTEXT, STOP_USER } Stop;
 static const char *const stop_name[] = {"", "end", "length", "context",
@@ -25,14 +25,13 @@ typedef struct {
     int program;
     Tokens ids; /* the prompt's, then those made */
     size_t n_prompt;
-    Sampler *sampler;
     SamplerParams params;
-    int32_t next; /* chosen from the latest logits */
     Stop stop;
     TokenStream stream;
     Buf text; /* all that was made */
-    double prefill_s, decode_s;
-    int64_t decode_steps;
+    double begin, first, last; /* clock_seconds() when the prompt was fed, and
+                                  of the tokens chosen */
+    int64_t chosen;
 } Run;
 
 static volatile sig_atomic_t interrupted;
@@ -101,7 +100,7 @@ static Err *parse_bias(const char *text, SamplerBias *out)
     return NULL;
 }
 
-static Err *make_sampler(Run *r)
+static Err *make_params(Run *r)
 {
     const Options *o = r->o;
     int64_t vocab = tokenizer_real_size(r->model.tokenizer);
@@ -126,37 +125,7 @@ static Err *make_sampler(Run *r)
     r->params.seed = (uint64_t)o->seed;
     r->params.bias = bias;
     r->params.n_bias = o->logit_bias.n;
-    TRY(sampler_check(&r->params, (int32_t)vocab));
-    r->sampler = sampler_new((int32_t)vocab);
-    return NULL;
-}
-
-/* The steps that end with wanted logits choose the next token. */
-static Err *pick(void *ctx, const Chunk *c)
-{
-    Run *r = ctx;
-    if (c->n_rows == 0)
-        return NULL;
-    SamplerInput in = {.logits = c->result.logits,
-                       .history = r->ids.id,
-                       .n_history = (int64_t)r->ids.n,
-                       .position = r->ids.n};
-    return sampler_pick(r->sampler, &r->params, &in, &r->next);
-}
-
-static Err *feed(Run *r, const int32_t *tokens, int64_t n, double *seconds)
-{
-    double start = clock_seconds();
-    Feed f = {.program = r->program,
-              .tokens = tokens,
-              .n = n,
-              .wanted = n - 1,
-              .logits_only = true,
-              .chunk = pick,
-              .ctx = r};
-    Err *e = session_feed(r->model.session, &f);
-    *seconds += clock_seconds() - start;
-    return e;
+    return sampler_check(&r->params, (int32_t)vocab);
 }
 
 /* ---- generating */
@@ -171,11 +140,11 @@ static Err *emit(Run *r, const char *bytes, size_t n)
                : err_new(ERR_IO, "cannot write to standard output");
 }
 
-static Err *take_token(Run *r)
+static Err *take_token(Run *r, int32_t id)
 {
     size_t before = r->text.n;
-    tokens_add(&r->ids, r->next);
-    TRY(tokenizer_stream(r->model.tokenizer, &r->stream, r->next, &r->text));
+    tokens_add(&r->ids, id);
+    TRY(tokenizer_stream(r->model.tokenizer, &r->stream, id, &r->text));
     return emit(r, r->text.data + before, r->text.n - before);
 }
 
@@ -188,22 +157,42 @@ static Stop must_stop(const Run *r)
     return (int64_t)r->ids.n > context ? STOP_CONTEXT : STOP_NONE;
 }
 
-/* Until something ends the text; being stopped by the user is no error. */
-static Err *generate(Run *r)
+static Err *token_chosen(void *ctx, int32_t id, bool *more)
 {
-    Err *e = feed(r, r->ids.id, (int64_t)r->n_prompt, &r->prefill_s);
-    while (!e) {
-        if (tokenizer_is_end(r->model.tokenizer, r->next)) {
-            r->stop = STOP_END;
-            return NULL;
-        }
-        TRY(take_token(r));
-        if ((r->stop = must_stop(r)))
-            return NULL;
-        e = feed(r, &r->ids.id[r->ids.n - 1], 1, &r->decode_s);
-        r->decode_steps += !e;
+    Run *r = ctx;
+    r->last = clock_seconds();
+    if (r->chosen++ == 0)
+        r->first = r->last;
+    if (tokenizer_is_end(r->model.tokenizer, id)) {
+        r->stop = STOP_END;
+    } else {
+        TRY(take_token(r, id));
+        r->stop = must_stop(r);
     }
-    if (err_code(e) != ERR_STOPPED)
+    *more = r->stop == STOP_NONE;
+    return NULL;
+}
+
+/* Until something ends the text; being stopped by the user is no error. */
+static Err *make_text(Run *r)
+{
+    int32_t *prompt = ARENA_ARRAY(r->arena, int32_t, (int64_t)r->n_prompt);
+    memcpy(prompt, r->ids.id, r->n_prompt * sizeof *prompt);
+    r->begin = clock_seconds();
+    Err *e = generate(
+        r->model.session,
+        &(Generate){.program = r->program,
+                    .tokens = prompt,
+                    .n = (int64_t)r->n_prompt,
+                    .params = &r->params,
+                    .vocab = (int32_t)tokenizer_real_size(r->model.tokenizer),
+                    .most = r->o->max_tokens,
+                    .on_host = strcmp(r->o->sampler, "host") == 0,
+                    .token = token_chosen,
+                    .ctx = r});
+    if (!r->chosen)
+        r->first = clock_seconds();
+    if (!e || err_code(e) != ERR_STOPPED)
         return e;
     r->stop = STOP_USER;
     err_free(e);
@@ -234,12 +223,13 @@ static void report_run(const Run *r, Report *p)
     const LoadTimes *t = &r->model.times;
     report_int(p, "prompt_tokens", "prompt", (int64_t)r->n_prompt, "tokens");
     report_real(p, "prefill_tokens_per_s", "prefill",
-                (double)r->n_prompt / r->prefill_s, "tokens/s");
+                (double)r->n_prompt / (r->first - r->begin), "tokens/s");
     report_int(p, "generated_tokens", "generated",
                (int64_t)(r->ids.n - r->n_prompt), "tokens");
-    if (r->decode_steps)
+    if (r->chosen > 1)
         report_real(p, "decode_tokens_per_s", "decode",
-                    (double)r->decode_steps / r->decode_s, "tokens/s");
+                    (double)(r->chosen - 1) / (r->last - r->first),
+                    "tokens/s");
     report_real(p, "load_s", "load, of which", t->total, "s");
     report_real(p, "header_s", "  header", t->header, "s");
     report_real(p, "tokenizer_s", "  vocabulary", t->tokenizer, "s");
@@ -277,10 +267,10 @@ static Err *run(Run *r)
     r->program = session_program(r->model.session, "main");
     if (r->program < 0)
         return err_new(ERR_INPUT, "the model has no entry point 'main'");
-    TRY(make_sampler(r));
+    TRY(make_params(r));
     catch_interrupt();
     session_set_stop(r->model.session, &interrupted);
-    Err *e = generate(r), *late = finish_text(r);
+    Err *e = make_text(r), *late = finish_text(r);
     if (e || late) {
         err_free(e ? late : NULL);
         return e ? e : late;
@@ -293,7 +283,6 @@ Err *cmd_run(const Options *o)
 {
     Run r = {.o = o, .arena = arena_new()};
     Err *e = run(&r);
-    sampler_free(r.sampler);
     tokens_free(&r.ids);
     buf_free(&r.text);
     load_close(&r.model);

@@ -74,6 +74,7 @@ EMU_F1(rint) EMU_F1(nearbyint) EMU_F1(fabs)
 EMU_F2(fmax) EMU_F2(fmin) EMU_F2(pow) EMU_F2(fmod) EMU_F2(atan2)
 EMU_F2(copysign)
 float fmaf(float, float, float) noexcept;
+double exp(double) noexcept;
 float ldexpf(float, int) noexcept;
 void sincosf(float, float *, float *) noexcept;
 void *memcpy(void *, const void *, size_t) noexcept;
@@ -201,6 +202,13 @@ DEVICE u32 add_u32(u32 *p, u32 v)
     emu_host->progress();
     return old;
 }
+DEVICE u64 add_u64(u64 *p, u64 v)
+{
+    u64 old = *(volatile u64 *)p;
+    *(volatile u64 *)p = old + v;
+    emu_host->progress();
+    return old;
+}
 DEVICE u32 add_ticket(u32 *p, u32 v) { return add_u32(p, v); }
 DEVICE void fence_gpu() {}
 
@@ -266,6 +274,10 @@ DEVICE u32 funnel_right(u32 lo, u32 hi, u32 n)
 }
 DEVICE int count_bits(u32 x) { return __builtin_popcount(x); }
 DEVICE int leading_zeros(u32 x) { return x ? __builtin_clz(x) : 32; }
+DEVICE u64 multiply_high(u64 a, u64 b)
+{
+    return (u64)((unsigned __int128)a * b >> 64);
+}
 
 // ---- numbers
 DEVICE float half_float(u16 h)
@@ -328,6 +340,8 @@ DEVICE int round_even(float x)
 }
 DEVICE float rounded_product(float a, float b) { return a * b; }
 DEVICE float rounded_sum(float a, float b) { return a + b; }
+DEVICE double rounded_product(double a, double b) { return a * b; }
+DEVICE double rounded_sum(double a, double b) { return a + b; }
 DEVICE float quick_exp(float x) { return expf(x); }
 DEVICE float quick_divide(float a, float b) { return a / b; }
 DEVICE float reciprocal_sqrt(float x) { return rsqrtf(x); }

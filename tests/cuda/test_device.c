@@ -107,6 +107,7 @@ static CudaCode toy_code(Arena *a)
     return (CudaCode){.n_units = 1,
                       .n_headers = 2,
                       .n_kernels = 5,
+                      .sample = -1,
                       .unit = s,
                       .header = s + 1,
                       .kernel = kernels};

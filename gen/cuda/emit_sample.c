@@ -1,0 +1,64 @@
+#include "gen/cuda/emit_sample.h"
+
+/* As in sample.cuh; the unit checks it. */
+enum {
+    SLICE = 128,
+    SCAN_THREADS = 256,
+    PICK_THREADS = 1024,
+    PICK_SHARED = 33 << 10,
+    SLICE_BYTES = 16,
+};
+static const int64_t most_ids = (int64_t)1 << 20;
+
+static const char text[] =
+    "#include \"sample.cuh\"\n"
+    "static_assert(SAMPLE_SLICE == 128 && SAMPLE_SCAN == 256 &&\n"
+    "              SAMPLE_PICK == 1024 && SAMPLE_SHARED <= 33 << 10);\n"
+    "KERNEL(sample_first, 2, 256, 4) { sample_scan(call); }\n"
+    "KERNEL(sample_second, 2, 1024, 1)\n"
+    "{\n"
+    "    SHARED_BUFFER(shared);\n"
+    "    sample_pick(call, shared);\n"
+    "}\n";
+
+static int64_t widest_logits(const Plan *p)
+{
+    int64_t width = 0;
+    for (int i = 0; i < p->n_programs; i++) {
+        const PlanProgram *q = &p->program[i];
+        const PlanBuffer *b = plan_port(p, q->output, q->n_outputs, "logits");
+        if (b && b->rank == 2 && b->dim[1].k > width)
+            width = b->dim[1].k;
+    }
+    return width;
+}
+
+void emit_sample(const Plan *p, CudaCode *c)
+{
+    int64_t ids = widest_logits(p), slices = (ids + SLICE - 1) / SLICE;
+    int64_t per_block = SCAN_THREADS / 32;
+    const CudaExtent one = {1, SYM_ONE, 1};
+    c->sample = -1;
+    if (!ids || ids > most_ids)
+        return;
+    CudaLaunch *l = ARENA_ARRAY(c->arena, CudaLaunch, 2);
+    l[0] = (CudaLaunch){.symbol = "sample_first",
+                        .by = SYM_ONE, .from = 1, .to = 1,
+                        .x = {slices, SYM_ONE, per_block},
+                        .y = one,
+                        .threads = SCAN_THREADS};
+    l[1] = (CudaLaunch){.symbol = "sample_second",
+                        .by = SYM_ONE, .from = 1, .to = 1,
+                        .x = one,
+                        .y = one,
+                        .threads = PICK_THREADS,
+                        .shared = PICK_SHARED};
+    c->sample = c->n_kernels++;
+    c->kernel[c->sample] =
+        (CudaKernel){.unit = c->n_units,
+                     .n_args = 2,
+                     .n_launches = 2,
+                     .launch = l,
+                     .scratch = {slices * SLICE_BYTES, SYM_ONE, 1}};
+    c->unit[c->n_units++] = (CudaSource){"sample", text};
+}
