@@ -3,8 +3,8 @@
  * For every --depth the sequence is filled once to that many tokens, which is
  * not timed.  Each repetition then returns there before every measurement:
  * each length of --prompt-tokens in steps of --batch, and --max-tokens single
- * tokens, one after the other.  The first repetition warms up and does not
- * count. */
+ * tokens, one after the other, given ones and then chosen ones.  The first
+ * repetition warms up and does not count. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -16,13 +16,16 @@
 #include "runtime/cli/load.h"
 #include "runtime/cli/print.h"
 #include "runtime/cli/profile.h"
-#include "runtime/sampler.h"
+#include "runtime/generate.h"
 
 enum { DEFAULT_DECODE = 64 };
 
 /* One thing measured: n tokens at once, or one by one. */
+typedef enum { PREFILL, DECODE, GENERATE } What;
+static const char *const what_name[] = {"prefill", "decode", "generate"};
+
 typedef struct {
-    bool decode;
+    What what;
     int64_t depth, n;
     Samples seconds, rate; /* of the whole; tokens per second */
     Profile *profile;      /* NULL without --profile */
@@ -85,6 +88,49 @@ static Err *feed(Bench *b, int64_t n, int64_t wanted, double *seconds)
     return e;
 }
 
+static Err *token_chosen(void *ctx, int32_t id, bool *more)
+{
+    (void)ctx;
+    (void)id;
+    *more = true;
+    return NULL;
+}
+
+/* A text of n tokens behind the one that belongs here. */
+static Err *make_text(Bench *b, int64_t n, double *seconds)
+{
+    int64_t past = session_past(b->model.session, b->program);
+    const ExecutorInfo *info = session_info(b->model.session);
+    SamplerParams params = sampler_defaults();
+    params.temperature = 0.7;
+    params.top_k = 20;
+    params.top_p = 0.95;
+    params.seed = (uint64_t)b->o->seed;
+    Generate g = {.program = b->program,
+                  .tokens = b->ids + past,
+                  .n = 1,
+                  .params = &params,
+                  .vocab = (int32_t)info->program[b->program].vocabulary,
+                  .most = n,
+                  .on_host = strcmp(b->o->sampler, "host") == 0,
+                  .token = token_chosen};
+    double start = clock_seconds();
+    Err *e = generate(b->model.session, &g);
+    *seconds = clock_seconds() - start;
+    return e;
+}
+
+static Err *feed_singly(Bench *b, int64_t n, double *seconds)
+{
+    *seconds = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double one;
+        TRY(feed(b, 1, 0, &one));
+        *seconds += one;
+    }
+    return NULL;
+}
+
 static Err *fill(Bench *b, int64_t depth)
 {
     double seconds;
@@ -111,7 +157,7 @@ static void count(Bench *b, Measure *m, double seconds)
 {
     samples_add(&m->seconds, seconds);
     samples_add(&m->rate, (double)m->n / seconds);
-    if (!b->model.plan || m->profile || m->decode)
+    if (!b->model.plan || m->profile || m->what != PREFILL)
         return;
     PredictSpec spec = prediction(b, m);
     flight_add(&m->flight, b->arena, b->model.executor, b->program, &spec);
@@ -119,13 +165,19 @@ static void count(Bench *b, Measure *m, double seconds)
 
 static Err *run(Bench *b, Measure *m, bool counts)
 {
-    int64_t step = m->decode ? 1 : m->n;
-    double seconds = 0, one;
+    double seconds = 0;
     TRY(session_rewind(b->model.session));
     profile_use(b->model.executor, counts ? m->profile : NULL);
-    for (int64_t i = 0; i < m->n; i += step) {
-        TRY(feed(b, step, step - 1, &one));
-        seconds += one;
+    switch (m->what) {
+    case PREFILL:
+        TRY(feed(b, m->n, m->n - 1, &seconds));
+        break;
+    case DECODE:
+        TRY(feed_singly(b, m->n, &seconds));
+        break;
+    case GENERATE:
+        TRY(make_text(b, m->n, &seconds));
+        break;
     }
     profile_use(b->model.executor, NULL);
     if (counts)
@@ -210,18 +262,18 @@ static void report_measure(Bench *b, Measure *m, Report *r)
     char label[80];
     Spread rate = spread_of(&m->rate);
     snprintf(label, sizeof label, "%s %" PRId64 " at %" PRId64,
-             m->decode ? "decode" : "prefill", m->n, m->depth);
+             what_name[m->what], m->n, m->depth);
     report_item(r);
     if (r->json) {
-        const char *what = m->decode ? "decode" : "prefill";
+        const char *what = what_name[m->what];
         report_text(r, "what", "", what, strlen(what));
         report_int(r, "tokens", "", m->n, "");
         report_int(r, "depth", "", m->depth, "");
     }
     report_spread(r, "tokens_per_s", label, rate, "tokens/s");
-    if (m->decode && b->model.plan)
+    if (m->what == DECODE && b->model.plan)
         report_traffic(b, m, rate.median, r);
-    else if (!m->decode)
+    else if (m->what == PREFILL)
         report_samples(r, "first_token_s", "  time to first token", &m->seconds,
                        "s");
     flight_report(&m->flight, r);
@@ -265,7 +317,7 @@ static Err *draw(Bench *b)
     const Measure *m = b->measure;
     if (!b->o->svg)
         return NULL;
-    if (!b->model.plan || m->decode)
+    if (!b->model.plan || m->what != PREFILL)
         return err_new(ERR_USAGE, "--svg draws how devices read a prompt");
     PredictSpec spec = prediction(b, m);
     return flight_draw(&m->flight, b->arena, &spec, b->o->svg);
@@ -273,11 +325,11 @@ static Err *draw(Bench *b)
 
 /* ---- preparing */
 
-static void add_measure(Bench *b, bool decode, int64_t depth, int64_t n)
+static void add_measure(Bench *b, What what, int64_t depth, int64_t n)
 {
     if (n)
         b->measure[b->n_measures++] =
-            (Measure){.decode = decode, .depth = depth, .n = n};
+            (Measure){.what = what, .depth = depth, .n = n};
 }
 
 /* Those that are asked for, and the tokens that the longest one needs. */
@@ -285,13 +337,14 @@ static Err *list_measures(Bench *b, Arena *a, int64_t *context)
 {
     const Options *o = b->o;
     int64_t decode = o->given[OPT_max_tokens] ? o->max_tokens : DEFAULT_DECODE;
-    b->measure = ARENA_ARRAY(a, Measure, o->depth.n * (o->prompt_tokens.n + 1));
+    b->measure = ARENA_ARRAY(a, Measure, o->depth.n * (o->prompt_tokens.n + 2));
     *context = 0;
     for (int d = 0; d < o->depth.n; d++) {
         int64_t depth = o->depth.item[d];
         for (int i = 0; i < o->prompt_tokens.n; i++)
-            add_measure(b, false, depth, o->prompt_tokens.item[i]);
-        add_measure(b, true, depth, decode);
+            add_measure(b, PREFILL, depth, o->prompt_tokens.item[i]);
+        add_measure(b, DECODE, depth, decode);
+        add_measure(b, GENERATE, depth, decode);
     }
     for (int i = 0; i < b->n_measures; i++) {
         const Measure *m = &b->measure[i];

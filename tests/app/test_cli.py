@@ -199,7 +199,7 @@ def plans_and_caches():
 def benches():
     r = json.loads(good("bench", MODEL, "--prompt-tokens=5,3", "--max-tokens=2", "--repeat=2",
                         "--depth=0,4", "--json", *ENGINE).stdout)
-    want = [(w, n, d) for d in (0, 4) for w, n in (("prefill", 5), ("prefill", 3), ("decode", 2))]
+    want = [(w, n, d) for d in (0, 4) for w, n in (("prefill", 5), ("prefill", 3), ("decode", 2), ("generate", 2))]
     check([(m["what"], m["tokens"], m["depth"]) for m in r["measurements"]] == want, r)
     for m in r["measurements"]:
         for key in ["tokens_per_s"] + ["first_token_s"] * (m["what"] == "prefill"):
