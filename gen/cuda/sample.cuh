@@ -311,13 +311,25 @@ DEVICE u32 slices_from(const Pick &p, u32 key)
     return pick_count(p.room, n);
 }
 
+// The key of the slice whose largest logit is least.
+DEVICE u32 least_key(const Pick &p)
+{
+    u32 under = 0; // keys counted from above
+    for (int i = thread(); i < p.slices; i += SAMPLE_PICK)
+        under = most(under, ~ranked_key(p.largest[i]));
+    return ~(u32)pick_max(p.room, under);
+}
+
 // A key that the largest logits of `wanted` slices reach, and of few more if
-// there is such a key; SAMPLE_MASKED + 1 if there are not so many.  *n: slices
-// that reach it.
+// there is such a key; SAMPLE_MASKED + 1 if few slices have anything.  *n:
+// slices that reach it.
 DEVICE u32 find_key(const Pick &p, u32 wanted, u32 *n)
 {
     u32 low = SAMPLE_MASKED + 1, high = ranked_key(p.best) + 1;
     *n = slices_from(p, low);
+    if (*n <= wanted + wanted / 2)
+        return low;
+    low = most(low, least_key(p));
     while (high - low > 1 && *n > wanted + wanted / 2) {
         u32 middle = low + (high - low) / 2;
         u32 more = slices_from(p, middle);
