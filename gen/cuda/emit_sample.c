@@ -1,6 +1,6 @@
 #include "gen/cuda/emit_sample.h"
 
-/* As in sample.cuh; the unit checks it. */
+/* As in sample.cuh and sample_list.cuh; the unit checks it. */
 enum {
     SLICE = 128,
     SCAN_THREADS = 256,
@@ -11,7 +11,7 @@ enum {
 static const int64_t most_ids = (int64_t)1 << 20;
 
 static const char text[] =
-    "#include \"sample.cuh\"\n"
+    "#include \"sample_pick.cuh\"\n"
     "static_assert(SAMPLE_SLICE == 128 && SAMPLE_SCAN == 256 &&\n"
     "              SAMPLE_PICK == 1024 && SAMPLE_SHARED <= 33 << 10);\n"
     "KERNEL(sample_first, 2, 256, 4) { sample_scan(call); }\n"
