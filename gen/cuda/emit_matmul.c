@@ -7,7 +7,7 @@
 
 #include "gen/cuda/emit_product.h"
 
-enum { PLAIN_WARPS = 8, VEC_COLS = 4, VEC_SHARED = 96 << 10, GEMM_SLAB = 32 << 10 };
+enum { VEC_COLS = 4, VEC_SHARED = 96 << 10, GEMM_SLAB = 32 << 10 };
 
 /* ---- few rows */
 
@@ -289,8 +289,7 @@ static void emit_gemm(Products *p, int i, int64_t from, const char *values)
     put_gemm_body(p, i, values);
 }
 
-/* Matrices in tiles, or float rows. */
-static void emit_gemms(Products *p, int64_t from, bool float_rows)
+void product_gemms(Products *p, int64_t from, bool float_rows)
 {
     Emit *e = p->e;
     for (int split = 0; split < 2; split++) {
@@ -313,173 +312,6 @@ static void emit_gemms(Products *p, int64_t from, bool float_rows)
     }
 }
 
-/* ---- matrices as in the file */
-
-/* Float matrices go to the matrix units from so many rows on. */
-enum { FLOAT_ROWS_FEW = 8 };
-
-static int64_t plain_to(const Part *part)
-{
-    return part->float_rows ? FLOAT_ROWS_FEW : INT64_MAX;
-}
-
-void product_plain_values(Products *p)
-{
-    Emit *e = p->e;
-    if (p->source)
-        emit_text(e,
-                  "    const %s source = %s;\n"
-                  "    SourceRow<PLAIN_THREADS, Act%s, %lld, %s> values;\n"
-                  "    source_weights(values, source);\n"
-                  "    stage_begin();\n"
-                  "    source_values(values, source, row);\n"
-                  "    source_finish(values, source.eps, (float *)shared, "
-                  "[&](int k, const float (&q)[4], float d) {\n"
-                  "        *(float4 *)(x + k) = make_float4(q[0] * d, q[1] * d, "
-                  "q[2] * d, q[3] * d);\n    });\n",
-                  products_source_type(p), products_source(p), p->act,
-                  (long long)p->k, p->norm != NO_REF ? "true" : "false");
-    else
-        emit_text(e, "    stage_begin();\n"
-                     "    plain_values<Plain%s, %lld>(x, %s + row * %lld);\n",
-                  p->act, (long long)p->k, p->from, (long long)p->row_bytes);
-    emit_text(e, "    sync_threads(0, PLAIN_THREADS);\n");
-}
-
-/* A row of a matrix as floats, read four at a time. */
-static bool is_wide(const Products *p, Ref product)
-{
-    return is_float(products_type(p, product)) && p->k % PACK_TILE_UNIT == 0;
-}
-
-static const char *plain_row(Products *p, Ref product, const char *matrix_row)
-{
-    return emit_format(p->e, "call.arg[%d] + %s * %lld",
-                       products_matrix(p, product), matrix_row,
-                       (long long)block_bytes(products_type(p, product), p->k));
-}
-
-void product_plain_first(Products *p, int i, const char *matrix_row,
-                         const char *when)
-{
-    const Part *part = &p->part[i];
-    for (int k = 0; k < part->n_products; k++) {
-        Ref product = part->product[k];
-        if (!is_wide(p, product))
-            continue;
-        emit_text(p->e, "    PlainRow<File_%s, %lld> w%d_%d;\n"
-                        "    if (%s)\n        plain_load(w%d_%d, %s, 0);\n",
-                  block_info[products_type(p, product)].name, (long long)p->k, i,
-                  k, when, i, k, plain_row(p, product, matrix_row));
-    }
-}
-
-/* Where the halves of part i's sums begin; of all parts, if i is their number. */
-static int64_t plain_room(const Products *p, int i)
-{
-    int64_t products = 0;
-    for (int k = 0; k < i; k++)
-        products += p->part[k].n_products;
-    return products * PLAIN_WARPS;
-}
-
-void product_plain_dots(Products *p, int i, const char *matrix_row,
-                        const char *when)
-{
-    const Part *part = &p->part[i];
-    emit_text(p->e, "    float sum%d[%d] = {};\n    if (%s) {\n", i,
-              part->n_products, when);
-    for (int k = 0; k < part->n_products; k++) {
-        Ref product = part->product[k];
-        const char *row = plain_row(p, product, matrix_row);
-        if (is_wide(p, product))
-            emit_text(p->e, "        sum%d[%d] = plain_dot_row(w%d_%d, x, %s);\n",
-                      i, k, i, k, row);
-        else
-            emit_text(p->e,
-                      "        sum%d[%d] = plain_dot<%lld>(x, [&](int k) {\n"
-                      "            return file_value_%s(%s, k);\n        });\n",
-                      i, k, (long long)p->k,
-                      block_info[products_type(p, product)].name, row);
-    }
-    emit_text(p->e, "    }\n    plain_total(sum%d, (float *)shared + %lld);\n", i,
-              (long long)plain_room(p, i));
-}
-
-/* The halves of each part's products, then the values. */
-int64_t product_plain_values_at(const Products *p)
-{
-    enum { ROOM = 33 };
-    int64_t floats = plain_room(p, p->n);
-    return ((floats > ROOM ? floats : ROOM) * 4 + 127) & -128;
-}
-
-int64_t product_plain_shared(const Products *p)
-{
-    return product_plain_values_at(p) + p->k * 4;
-}
-
-static void put_plain_part(Products *p, int i, const char *when,
-                           const char *column)
-{
-    product_plain_dots(p, i, column, when);
-    emit_text(p->e, "    if ((%s) && plain_half() == 0 && lane() == 0)\n"
-                    "        %s_%sp%d(call, row, (int)%s, sum%d);\n",
-              when, p->e->name, p->prefix, i, column, i);
-}
-
-/* All parts that have launches for the same numbers of rows: columns of one
- * after those of the other. */
-static void emit_plain(Products *p, int64_t to)
-{
-    Emit *e = p->e;
-    int64_t columns = 0;
-    for (int i = 0; i < p->n; i++)
-        if (!p->part[i].tiles && plain_to(&p->part[i]) == to)
-            columns += p->part[i].columns;
-    if (!columns)
-        return;
-    emit_include(e, "plain.cuh");
-    emit_include(e, "prologue.cuh");
-    CudaExtent rows = {p->rows, p->lead, 1}, wide = {columns, SYM_ONE, 4};
-    bool any = to == INT64_MAX; /* x may be large, y not */
-    emit_kernel(e, product_suffix(p, any ? "r" : "f"), 256, 2,
-                (CudaLaunch){.by = p->lead,
-                             .from = 1,
-                             .to = to,
-                             .x = any ? rows : wide,
-                             .y = any ? wide : rows,
-                             .shared = product_plain_shared(p)});
-    emit_text(e, "{\n    SHARED_BUFFER(shared);\n"
-                 "    float *x = (float *)(shared + %lld);\n"
-                 "    const i64 row = block_%c();\n"
-                 "    const int n = block_%c() * PLAIN_COLUMNS + "
-                 "plain_column();\n",
-              (long long)product_plain_values_at(p), any ? 'x' : 'y',
-              any ? 'y' : 'x');
-    for (int turn = 0; turn < 2; turn++) {
-        int64_t first = 0;
-        if (turn)
-            product_plain_values(p);
-        for (int i = 0; i < p->n; i++) {
-            const Part *part = &p->part[i];
-            if (part->tiles || plain_to(part) != to)
-                continue;
-            const char *when =
-                emit_format(e, "n >= %lld && n < %lld", (long long)first,
-                            (long long)(first + part->columns));
-            const char *column = emit_format(e, "(i64)(n - %lld)",
-                                             (long long)first);
-            if (turn)
-                put_plain_part(p, i, when, column);
-            else
-                product_plain_first(p, i, column, when);
-            first += part->columns;
-        }
-    }
-    emit_text(e, "}\n");
-}
-
 /* The launches of few rows in tiles; returns the most rows they take. */
 static int64_t emit_vecs(Products *p, bool single)
 {
@@ -497,19 +329,14 @@ static int64_t emit_vecs(Products *p, bool single)
 void product_launches(Products *p, bool single)
 {
     Emit *e = p->e;
-    bool tiles = false, floats = false;
-    for (int i = 0; i < p->n; i++) {
+    bool tiles = false;
+    for (int i = 0; i < p->n; i++)
         tiles = tiles || p->part[i].tiles;
-        floats = floats || p->part[i].float_rows;
-    }
     if (tiles) {
         emit_include(e, "matvec.cuh");
-        emit_gemms(p, emit_vecs(p, single) + 1, false);
+        product_gemms(p, emit_vecs(p, single) + 1, false);
     }
-    emit_plain(p, INT64_MAX);
-    emit_plain(p, FLOAT_ROWS_FEW);
-    if (floats)
-        emit_gemms(p, FLOAT_ROWS_FEW + 1, true);
+    product_plain_launches(p);
     if (p->split)
         products_members(p);
 }

@@ -63,7 +63,7 @@ int64_t products_table(const Products *p);
 /* If split: the launch that computes the members. */
 void products_members(Products *p);
 
-/* ---- emit_matmul.c, for experts too */
+/* ---- emit_matmul.c and emit_plain.c, for experts too */
 
 /* All launches of products with one matrix for all rows; those of one row only
  * if `single`. */
@@ -98,6 +98,11 @@ void product_plain_dots(Products *p, int i, const char *matrix_row,
                         const char *when);
 int64_t product_plain_values_at(const Products *p);
 int64_t product_plain_shared(const Products *p);
+/* All launches of parts as in the file. */
+void product_plain_launches(Products *p);
+/* The launches for many rows, from `from` on, of matrices in tiles, or of float
+ * rows. */
+void product_gemms(Products *p, int64_t from, bool float_rows);
 /* The statement that multiplies what w0, w1 and place say. */
 void product_gemm(Products *p, const Part *part);
 /* Before it: w0 and w1, of tile row `row`, whose tiles begin `at` bytes into the

@@ -34,6 +34,23 @@ template <class X, int K> DEVICE void plain_values(float *to, const u8 *row)
     for (int k = thread(); k < K; k += PLAIN_THREADS)
         to[k] = X::at(row, k);
 }
+// A thread's share of up to 4096 floats is under way at once.
+template <int K> DEVICE void plain_floats(float *to, const u8 *row)
+{
+    constexpr int EACH = (K / 4 + PLAIN_THREADS - 1) / PLAIN_THREADS;
+    if constexpr (K % 4 == 0 && EACH <= 4)
+        if (((u64)row & 15) == 0) {
+            float4 v[EACH];
+            UNROLL for (int i = 0; i < EACH; i++)
+                if (int k = thread() + i * PLAIN_THREADS; k < K / 4)
+                    v[i] = ((const float4 *)row)[k];
+            UNROLL for (int i = 0; i < EACH; i++)
+                if (int k = thread() + i * PLAIN_THREADS; k < K / 4)
+                    ((float4 *)to)[k] = v[i];
+            return;
+        }
+    plain_values<PlainF32, K>(to, row);
+}
 
 // The product of K values and a row of a matrix; weight(k) decodes.
 template <int K, class Weight>
