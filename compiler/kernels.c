@@ -468,25 +468,50 @@ static Err *verify_delta(const Graph *k)
     return NULL;
 }
 
-/* One anchor, or several products of one input; then elementwise. */
+bool kernel_combines(const Graph *k, Ref product)
+{
+    for (Ref i = product + 1; i < k->n_nodes; i++)
+        if (k->node[i].op == OP_combine && k->node[i].arg[0] == product)
+            return true;
+    return false;
+}
+
+/* The sum over a token's experts: of parameters, or of this kernel's product. */
+static Err *verify_combine(const Graph *k, const Node *n)
+{
+    for (int i = 0; i < n->n_args; i++) {
+        Ref r = behind_views(k, n->arg[i]);
+        bool product = op_info(k->node[r].op)->kind == KIND_EXPERTS;
+        if (is_made(k, r) && !(i == 0 && product && r == n->arg[0]))
+            return bad(k, n, "reads a value made in the same kernel");
+    }
+    return NULL;
+}
+
+/* One anchor, or several products of one input; then elementwise.  x: by kind of
+ * product, if the kernel sums up its own experts' products. */
 static Err *verify_anchored(const Graph *k, KernelClass c)
 {
-    Ref x = NO_REF;
-    bool many = c == KERNEL_MATMUL || c == KERNEL_EXPERTS;
+    Ref x[2] = {NO_REF, NO_REF};
+    bool many = c == KERNEL_MATMUL || c == KERNEL_EXPERTS, combined = false;
+    for (Ref i = k->n_params; i < k->n_nodes; i++)
+        combined = combined || kernel_combines(k, i);
     for (Ref i = k->n_params; i < k->n_nodes; i++) {
         const Node *n = &k->node[i];
         if (!is_made(k, i))
             continue;
         if (class_of_kind(op_info(n->op)->kind) == KERNEL_ROW) {
-            if (kernel_is_prologue(k, i) || n->op == OP_combine)
-                continue;
-            TRY(is_last_rounding(k, i) ? verify_last_rounding(k, n)
-                                       : verify_epilogue(k, n));
+            if (n->op == OP_combine)
+                TRY(verify_combine(k, n));
+            else if (!kernel_is_prologue(k, i))
+                TRY(is_last_rounding(k, i) ? verify_last_rounding(k, n)
+                                           : verify_epilogue(k, n));
             continue;
         }
-        if (x != NO_REF && (!many || n->arg[0] != x))
+        Ref *left = &x[combined && op_info(n->op)->kind == KIND_MATMUL];
+        if (*left != NO_REF && (!many || n->arg[0] != *left))
             return bad(k, n, "more than one input");
-        x = n->arg[0];
+        *left = n->arg[0];
         for (int j = 0; j < n->n_args; j++)
             if (is_made(k, behind_views(k, n->arg[j])) &&
                 !kernel_is_prologue(k, behind_views(k, n->arg[j])))

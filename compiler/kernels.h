@@ -30,7 +30,8 @@
  *              products rmsnorm over whole rows, then quantize, of a parameter,
  *              read by the products alone; among the elementwise nodes combine
  *              of two parameters; operands that are parts of rows; beside the
- *              products of experts those of matmul with the same x.
+ *              products of experts those of matmul with the same x, or with any
+ *              one x of their own if combine reads the product of experts.
  *   attention  one attention node, then EW nodes on [T,H,d] (or reshaped to
  *              [T,H*d]) with parameters of that shape or scalars.  With
  *              --fuse=layer also one quantize of such a value, d % 32 == 0.
@@ -63,6 +64,8 @@ KernelClass kernel_class_of_both(KernelClass a, KernelClass b);
 Err *kernel_verify(const Graph *kernel) MUST_USE;
 /* A node of a prologue: a norm or rounding between a parameter and products. */
 bool kernel_is_prologue(const Graph *kernel, Ref r);
+/* Does combine read the product of experts in the same kernel? */
+bool kernel_combines(const Graph *kernel, Ref product);
 /* Between heads and a delta rule that reads them: mul or div by a constant. */
 bool kernel_is_factor(const Graph *g, Ref r);
 /* The value under such factors and an l2norm below them: behind views, perhaps. */

@@ -190,6 +190,31 @@ static bool fuse_experts_beside(const Pair *p)
            !reads_unit(p, p->a, p->b) && !reads_unit(p, p->b, p->a);
 }
 
+/* A product of experts, with its prologue, that only the sum over a token's
+ * experts reads, in b's epilogue. */
+static bool fuse_experts_combined(const Pair *p)
+{
+    Ref product = NO_REF;
+    if (p->u->class[p->a] != KERNEL_EXPERTS || p->u->class[p->b] != KERNEL_MATMUL)
+        return false;
+    for (Ref i = p->u->head[p->a]; i != NO_REF; i = p->u->next[i]) {
+        const Node *n = node_at(p, i);
+        bool prologue = n->op == OP_quantize || n->op == OP_rmsnorm;
+        if (!prologue && product != NO_REF)
+            return false;
+        product = prologue ? product : i;
+    }
+    if (product == NO_REF || !fuse_read_by_alone(p, product, p->b))
+        return false;
+    for (int k = p->u->user_at[product]; k < p->u->user_at[product + 1]; k++) {
+        const Node *by = node_at(p, (Ref)p->u->user[k]);
+        if (by->op != OP_combine || by->arg[0] != product ||
+            units_root(p->u, by->arg[1]) == product)
+            return false;
+    }
+    return true;
+}
+
 static bool fuse_matmul_siblings(const Pair *p)
 {
     return same_input(p, KERNEL_MATMUL);

@@ -98,6 +98,15 @@ const char *emit_scratch(Emit *e, int64_t bytes_each, Sym by)
     return at;
 }
 
+void emit_keep(Emit *e, Ref r)
+{
+    const Type *t = &emit_node(e, r)->type;
+    if (!e->kept)
+        e->kept = ARENA_ARRAY(e->arena, const char *, e->g->n_nodes);
+    if (!e->kept[r])
+        e->kept[r] = emit_scratch(e, emit_row_size(t) * 4, emit_lead(t));
+}
+
 int64_t emit_counters(Emit *e, int64_t n)
 {
     int64_t first = e->kernel->counters;

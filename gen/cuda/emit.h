@@ -25,6 +25,9 @@ typedef struct {
     /* By node, may be NULL: values of the kernel that lie in memory of their
      * own, as names of functions of the index in a row. */
     const char **stored;
+    /* By node, may be NULL: values that no argument holds, but scratch; address
+     * of the first row, as text. */
+    const char **kept;
     Err *err;
 } Emit;
 
@@ -51,6 +54,8 @@ void emit_launch_again(Emit *e, CudaLaunch l);
  * every step: e(s) = ceil(k s / per), rounded up to 256.  The offset is text:
  * an expression of the call.  Only one symbol a kernel. */
 const char *emit_scratch(Emit *e, int64_t bytes_each, Sym by);
+/* The value lies in scratch, as f32 rows, for other launches of the kernel. */
+void emit_keep(Emit *e, Ref r);
 /* u32 words, zero before and after; returns the first one's number. */
 int64_t emit_counters(Emit *e, int64_t n);
 

@@ -149,6 +149,8 @@ static const char *load(Emit *e, Ref root, const char *index)
     int arg = emit_arg(e, root);
     if (is_stored(e, root))
         return emit_format(e, "%s(%s)", e->stored[root], index);
+    if (e->kept && e->kept[root])
+        return emit_format(e, "((const float *)%s)[%s]", e->kept[root], index);
     if (arg < 0) {
         emit_fail(e, err_new(ERR_DEVICE, "a value that is no argument"));
         return "0";
@@ -194,11 +196,15 @@ static const char *operand(Emit *e, const Element *x, const Node *reader,
 
 static void store(Emit *e, const Element *x, Ref r, const char *value)
 {
+    const Type *t = &emit_node(e, r)->type;
     int arg = r < e->g->n_params ? -1 : emit_arg(e, r);
+    const char *at = emit_format(e, "[(i64)(%s) * %lld + %s]", x->row,
+                                 (long long)emit_row_size(t), x->i);
     if (arg >= 0)
-        emit_text(e, "    ((%s *)call.arg[%d])[(i64)(%s) * %lld + %s] = %s;\n",
-                  emit_type(emit_node(e, r)->type.dtype), arg, x->row, (long long)emit_row_size(&emit_node(e, r)->type),
-                  x->i, value);
+        emit_text(e, "    ((%s *)call.arg[%d])%s = %s;\n", emit_type(t->dtype),
+                  arg, at, value);
+    if (e->kept && e->kept[r])
+        emit_text(e, "    ((float *)%s)%s = %s;\n", e->kept[r], at, value);
 }
 
 /* The sum over a token's experts of what they made, weighted. */

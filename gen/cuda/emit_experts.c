@@ -302,6 +302,19 @@ static Experts experts_of(Emit *e)
     return x;
 }
 
+/* Products that combine reads wait in scratch for the launch that does; returns
+ * if there are any. */
+static bool keep_products(const Experts *x)
+{
+    bool any = false;
+    for (Ref i = x->e->g->n_params; i < x->e->g->n_nodes; i++)
+        if (kernel_combines(x->e->g, i) && emit_arg(x->e, i) < 0) {
+            emit_keep(x->e, i);
+            any = true;
+        }
+    return any;
+}
+
 static void emit_parts(Experts *x, bool alone)
 {
     Products *p = x->p;
@@ -328,7 +341,10 @@ void emit_experts_class(Emit *e)
     Products *beside = emit_find(e, KIND_MATMUL) == NO_REF
                            ? NULL
                            : products_new(e, KIND_MATMUL, "d");
-    bool together = joins_beside(&x, beside);
+    Combined sum = {x.p, beside, x.ids, x.slots};
+    bool combined = keep_products(&x) && beside;
+    bool together =
+        combined ? combined_fits(&sum) : joins_beside(&x, beside);
     products_include(x.p);
     if (beside)
         products_include(beside);
@@ -337,7 +353,9 @@ void emit_experts_class(Emit *e)
         products_done(x.p, i);
     for (int i = 0; beside && i < beside->n; i++)
         products_done(beside, i);
-    if (together)
+    if (together && combined)
+        emit_combined(&sum);
+    else if (together)
         emit_together(&x, beside);
     emit_parts(&x, !together);
     if (beside)

@@ -114,4 +114,17 @@ void product_gemm_results(Products *p, int i, const char *values_row);
 /* Of it: bytes of shared memory for values, the tables lie behind them. */
 int64_t product_ring(const Products *p);
 
+/* ---- emit_combined.c: the last products of experts, summed up */
+
+typedef struct {
+    Products *routed, *alone; /* of the experts; of what all tokens pass */
+    int ids;                  /* argument */
+    int64_t slots;            /* experts of a token */
+} Combined;
+
+/* Do both and all that follows fit one launch for one token? */
+bool combined_fits(const Combined *c);
+/* That launch. */
+void emit_combined(const Combined *c);
+
 #endif

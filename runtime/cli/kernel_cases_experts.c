@@ -25,6 +25,21 @@
     "  ret %y\n"                                                               \
     "}\n"
 
+#define COMBINED(w, s, k, v, l, n, e)                                          \
+    "(%x: f32[T," #s "," #k "], %i: i32[T," #s "], %p: f32[T," #s "], $w: " w  \
+    "[" #k "," #n "," #e "], %u: f32[T," #l "], $d: " v "[" #l "," #n          \
+    "], %g: f32[T,1], %r: f32[T," #n "]) {\n"                                  \
+    "  %q = quantize %x : q8a[T," #s "," #k "]\n"                              \
+    "  %a = matmul_experts %q, $w, %i : f32[T," #s "," #n "]\n"                \
+    "  %c = combine %a, %p : f32[T," #n "]\n"                                  \
+    "  %v = quantize %u : q8a[T," #l "]\n"                                     \
+    "  %b = matmul %v, $d : f32[T," #n "]\n"                                   \
+    "  %m = mul %g, %b : f32[T," #n "]\n"                                      \
+    "  %s = add %c, %m : f32[T," #n "]\n"                                      \
+    "  %t = add %r, %s : f32[T," #n "]\n"                                      \
+    "  ret %t\n"                                                               \
+    "}\n"
+
 const KernelCase kernel_cases_experts[] = {
     {"few_gated", EXACT, FEW, .text = GATED("q8a", "?/t16", "?/t16", 512, 48, 7),
      .each = "q4_k iq1_s q8_0"},
@@ -73,6 +88,26 @@ const KernelCase kernel_cases_experts[] = {
              "  %f = silu %d : f32[T,48]\n"
              "  %z = mul %f, %e : f32[T,48]\n"
              "  ret %y, %z\n"
+             "}\n"},
+    {"combined", F16, {{1, 1, 0}, {3, 1, 0}, {40, 1, 0}},
+     .text = COMBINED("?/t16", 3, 512, "q5_k/t16", 1024, 528, 7),
+     .each = "iq2_xxs iq1_m q4_k q8_0"},
+    {"combined_many_tiles", F16, {{1, 1, 0}, {6, 1, 0}},
+     .text = COMBINED("?/t16", 10, 2048, "q6_k/t16", 256, 48, 12),
+     .each = "iq2_xxs bf16"},
+    {"combined_plain", F16, {{1, 1, 0}, {4, 1, 0}},
+     .text = COMBINED("q8_0", 2, 96, "?", 64, 24, 3), .each = "q8_0 f16"},
+    {"combined_apart", F16, {{1, 1, 0}, {5, 1, 0}},
+     .text = COMBINED("iq1_m/t16", 2, 256, "?", 512, 32, 3),
+     .each = "bf16 q4_0"},
+    {"combined_rounded", F16, {{1, 1, 0}, {2, 1, 0}, {9, 1, 0}},
+     .text = "(%x: q8a[T,512], %i: i32[T,3], %p: f32[T,3], "
+             "$w: q4_k/t16[512,48,7], %u: f32[T,256], $d: bf16/t16[256,48]) {\n"
+             "  %a = matmul_experts %x, $w, %i : f32[T,3,48]\n"
+             "  %c = combine %a, %p : f32[T,48]\n"
+             "  %b = matmul %u, $d : f32[T,48]\n"
+             "  %s = add %c, %b : f32[T,48]\n"
+             "  ret %s\n"
              "}\n"},
     {"rows", F16, {{5, 2, 0}, {9, 7, 0}},
      .text = "(%x: q8a[R,512], %i: i32[R,3], $g: q4_k/t16[512,48,7]) {\n"

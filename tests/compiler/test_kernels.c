@@ -191,6 +191,25 @@ static const Case cases[] = {
      "  %a = matmul %x, $w : f32[T,8]\n  %c = mul %a, %y : f32[T,8]\n"
      "  %d = add %c, %z : f32[T,8]\n  %e = add %d, $b : f32[T,8]\n"
      "  ret %e\n}\n", NULL},
+    {"func @f(%x: f32[T,2,32], $w: f32[32,8,4], %i: i32[T,2], %p: f32[T,2], "
+     "%y: f32[T,16], $v: f32[16,8]) {\n"
+     "  %a = matmul_experts %x, $w, %i : f32[T,2,8]\n"
+     "  %c = combine %a, %p : f32[T,8]\n"
+     "  %b = matmul %y, $v : f32[T,8]\n"
+     "  %d = add %c, %b : f32[T,8]\n  ret %d\n}\n", NULL},
+    {"func @f(%x: f32[T,2,32], $w: f32[32,8,4], %i: i32[T,2], %p: f32[T,2], "
+     "%y: f32[T,16], %z: f32[T,16], $v: f32[16,8]) {\n"
+     "  %a = matmul_experts %x, $w, %i : f32[T,2,8]\n"
+     "  %c = combine %a, %p : f32[T,8]\n"
+     "  %b = matmul %y, $v : f32[T,8]\n  %d = add %c, %b : f32[T,8]\n"
+     "  %e = matmul %z, $v : f32[T,8]\n  ret %d, %e\n}\n",
+     "more than one input"},
+    {"func @f(%x: f32[T,2,32], $w: f32[32,8,4], %i: i32[T,2], %p: f32[T,2], "
+     "%y: f32[T,16], $v: f32[16,8]) {\n"
+     "  %a = matmul_experts %x, $w, %i : f32[T,2,8]\n"
+     "  %n = neg %a : f32[T,2,8]\n"
+     "  %c = combine %n, %p : f32[T,8]\n"
+     "  ret %c\n}\n", "reads a value made in the same kernel"},
     {"func @f(%q: f32[T,1,8], %r: f32[T,1,8], @k: f16[C,1,8]) {\n"
      "  %a = attention %q, @k, @k {scale=1} : f32[T,1,8]\n"
      "  %b = attention %r, @k, @k {scale=1} : f32[T,1,8]\n"
