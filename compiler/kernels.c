@@ -345,10 +345,50 @@ static bool is_layered_node(const Graph *k, Ref r)
     return false;
 }
 
+bool kernel_chooses_by(Op op)
+{
+    return op == OP_topk || op == OP_softmax || op == OP_take || op == OP_sum ||
+           op == OP_mean || op_info(op)->kind == KIND_EW;
+}
+
+const bool *kernel_choice(const Graph *k)
+{
+    if (kernel_class(k) != KERNEL_MATMUL || find_op(k, OP_topk) == NO_REF)
+        return NULL;
+    bool *in = ARENA_ARRAY(k->arena, bool, k->n_nodes);
+    for (Ref i = k->n_params; i < k->n_nodes; i++) {
+        const Node *n = &k->node[i];
+        bool row = op_info(n->op)->kind == KIND_ROW;
+        if (!kernel_chooses_by(n->op))
+            continue;
+        for (int j = 0; j < n->n_args; j++)
+            row = row || in[behind_views(k, n->arg[j])];
+        in[i] = row;
+    }
+    return in;
+}
+
+/* Rows of what products left, and of weights. */
+static Err *verify_choice(const Graph *k, const Node *n)
+{
+    for (int i = 0; i < n->n_args; i++) {
+        Ref r = behind_views(k, n->arg[i]);
+        const Node *x = &k->node[r];
+        if (!is_made(k, r) && x->op != OP_weight && x->op != OP_const)
+            return bad(k, n, "chooses by a value from outside");
+        if (is_made(k, r) &&
+            (!x->type.rank || !dim_equal(x->type.dim[0], n->type.dim[0])))
+            return bad(k, n, "rows of another axis");
+    }
+    return NULL;
+}
+
 bool kernel_is_layered(const Graph *k)
 {
     if (kernel_class(k) == KERNEL_ROW)
         return false;
+    if (kernel_choice(k))
+        return true;
     const bool *before = kernel_before_rule(k);
     for (Ref i = k->n_params; i < k->n_nodes; i++)
         if (is_layered_node(k, i) || (before && before[i] && is_made(k, i)))
@@ -494,6 +534,7 @@ static Err *verify_anchored(const Graph *k, KernelClass c)
 {
     Ref x[2] = {NO_REF, NO_REF};
     bool many = c == KERNEL_MATMUL || c == KERNEL_EXPERTS, combined = false;
+    const bool *choice = kernel_choice(k);
     for (Ref i = k->n_params; i < k->n_nodes; i++)
         combined = combined || kernel_combines(k, i);
     for (Ref i = k->n_params; i < k->n_nodes; i++) {
@@ -501,7 +542,9 @@ static Err *verify_anchored(const Graph *k, KernelClass c)
         if (!is_made(k, i))
             continue;
         if (class_of_kind(op_info(n->op)->kind) == KERNEL_ROW) {
-            if (n->op == OP_combine)
+            if (choice && choice[i])
+                TRY(verify_choice(k, n));
+            else if (n->op == OP_combine)
                 TRY(verify_combine(k, n));
             else if (!kernel_is_prologue(k, i))
                 TRY(is_last_rounding(k, i) ? verify_last_rounding(k, n)

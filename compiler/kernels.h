@@ -31,7 +31,10 @@
  *              read by the products alone; among the elementwise nodes combine
  *              of two parameters; operands that are parts of rows; beside the
  *              products of experts those of matmul with the same x, or with any
- *              one x of their own if combine reads the product of experts.
+ *              one x of their own if combine reads the product of experts; after
+ *              the products of matmul, where topk chooses from them, ROW and EW
+ *              nodes on the same rows, which read these, each other and
+ *              weights.
  *   attention  one attention node, then EW nodes on [T,H,d] (or reshaped to
  *              [T,H*d]) with parameters of that shape or scalars.  With
  *              --fuse=layer also one quantize of such a value, d % 32 == 0.
@@ -66,6 +69,11 @@ Err *kernel_verify(const Graph *kernel) MUST_USE;
 bool kernel_is_prologue(const Graph *kernel, Ref r);
 /* Does combine read the product of experts in the same kernel? */
 bool kernel_combines(const Graph *kernel, Ref product);
+/* Nodes of a choice that follows products, by node, in the graph's arena; NULL:
+ * there is none. */
+const bool *kernel_choice(const Graph *kernel);
+/* May such a choice hold the operation? */
+bool kernel_chooses_by(Op op);
 /* Between heads and a delta rule that reads them: mul or div by a constant. */
 bool kernel_is_factor(const Graph *g, Ref r);
 /* The value under such factors and an l2norm below them: behind views, perhaps. */

@@ -253,6 +253,41 @@ static bool same_rows(const Pair *p)
            !picks_from(p, p->b, p->a) && !picks_from(p, p->a, p->b);
 }
 
+/* Does node n of b read rows that a has made, b's own values and weights alone? */
+static bool reads_products(const Pair *p, const Node *n)
+{
+    for (int i = 0; i < n->n_args; i++) {
+        Ref r = units_root(p->u, n->arg[i]);
+        const Node *x = node_at(p, r);
+        bool made = p->u->of[r] == p->a || p->u->of[r] == p->b;
+        if (made ? x->type.rank == 0 ||
+                       !dim_equal(x->type.dim[0], row_axis(p, p->b))
+                 : x->op != OP_weight && x->op != OP_const)
+            return false;
+    }
+    return true;
+}
+
+/* A choice of a row's largest values, with what belongs to it, from products. */
+static bool fuse_router_choice(const Pair *p)
+{
+    enum { LONG_ROW = 4096 }; /* one block chooses */
+    bool chooses = false;
+    if (p->u->class[p->a] != KERNEL_MATMUL || p->u->class[p->b] != KERNEL_ROW ||
+        row_axis(p, p->b).sym == SYM_ONE)
+        return false;
+    for (Ref i = p->u->head[p->b]; i != NO_REF; i = p->u->next[i]) {
+        const Node *n = node_at(p, i);
+        chooses = chooses || n->op == OP_topk;
+        if (!kernel_chooses_by(n->op) || !reads_products(p, n) ||
+            type_elements(&n->type).k > LONG_ROW)
+            return false;
+    }
+    for (Ref i = p->u->head[p->a]; i != NO_REF && chooses; i = p->u->next[i])
+        chooses = node_at(p, i)->op != OP_topk;
+    return chooses;
+}
+
 static bool fuse_row_chain(const Pair *p) { return same_rows(p); }
 static bool fuse_row_siblings(const Pair *p) { return same_rows(p); }
 

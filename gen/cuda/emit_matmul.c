@@ -346,12 +346,31 @@ const char *product_suffix(Products *p, const char *name)
     return emit_format(p->e, "_%s%s", p->prefix, name);
 }
 
+/* What the choice reads of products waits in scratch, if it is no result. */
+static void keep_choices(Products *p)
+{
+    Emit *e = p->e;
+    for (Ref i = e->g->n_params; i < e->g->n_nodes; i++)
+        for (int k = 0; p->choice[i] && k < emit_node(e, i)->n_args; k++) {
+            Ref r = emit_root(e, emit_node(e, i)->arg[k]);
+            if (r >= e->g->n_params && emit_node(e, r)->op != OP_const &&
+                !p->choice[r] && emit_arg(e, r) < 0)
+                emit_keep(e, r);
+        }
+}
+
 void emit_matmul_class(Emit *e)
 {
     Products *p = products_new(e, KIND_MATMUL, "");
     products_include(p);
     emit_ops(e);
+    if (p->choice) {
+        keep_choices(p);
+        p->chooser = rows_of_choice(e, p->choice);
+    }
     for (int i = 0; i < p->n; i++)
         products_done(p, i);
     product_launches(p, true);
+    if (p->choice)
+        rows_launch(p->chooser, "_c", product_plain_few(p) + 1, p->lead);
 }

@@ -217,6 +217,27 @@ static void put_plain_body(Products *p, bool few)
     }
 }
 
+int64_t product_plain_few(const Products *p)
+{
+    bool all = p->rows == 1 && !p->split, floats = false;
+    for (int i = 0; i < p->n; i++) {
+        all = all && !p->part[i].tiles;
+        floats = floats || p->part[i].float_rows;
+    }
+    return all && floats ? FLOAT_ROWS_FEW : 0;
+}
+
+/* The last block of a row of values goes on to the choice. */
+static void put_choice(Products *p)
+{
+    int64_t counters = emit_counters(p->e, FLOAT_ROWS_FEW);
+    emit_text(p->e, "    if (plain_last(call.counters + %lld + row, blocks_x(), "
+                    "(u32 *)shared)) {\n",
+              (long long)counters);
+    rows_put(p->chooser);
+    emit_text(p->e, "    }\n");
+}
+
 static void emit_plain(Products *p, bool few, int64_t from)
 {
     Emit *e = p->e;
@@ -228,13 +249,17 @@ static void emit_plain(Products *p, bool few, int64_t from)
     emit_include(e, "plain.cuh");
     emit_include(e, "prologue.cuh");
     CudaExtent rows = {p->rows, p->lead, 1}, wide = {columns, SYM_ONE, 4};
+    bool choice = few && p->choice && product_plain_few(p);
+    int64_t shared = product_plain_shared(p);
+    if (choice && rows_shared(p->chooser) > shared)
+        shared = rows_shared(p->chooser);
     emit_kernel(e, product_suffix(p, few ? "f" : "r"), 256, 2,
                 (CudaLaunch){.by = p->lead,
                              .from = from,
                              .to = few ? FLOAT_ROWS_FEW : INT64_MAX,
                              .x = few ? wide : rows, /* x may be large, y not */
                              .y = few ? rows : wide,
-                             .shared = product_plain_shared(p)});
+                             .shared = shared});
     emit_text(e, "{\n    SHARED_BUFFER(shared);\n"
                  "    float *x = (float *)(shared + %lld);\n"
                  "    const i64 row = block_%c();\n"
@@ -246,6 +271,8 @@ static void emit_plain(Products *p, bool few, int64_t from)
         put_uniform_body(p, few, columns);
     else
         put_plain_body(p, few);
+    if (choice)
+        put_choice(p);
     emit_text(e, "}\n");
 }
 

@@ -62,7 +62,8 @@ static void join_readers(const Products *p, int *set)
     const Graph *g = p->e->g;
     for (Ref i = g->n_params; i < g->n_nodes; i++) {
         const Node *n = &g->node[i];
-        bool joins = op_info(n->op)->kind == KIND_EW;
+        bool joins = op_info(n->op)->kind == KIND_EW &&
+                     !(p->choice && p->choice[i]);
         for (int k = 0; k < n->n_args && joins; k++) {
             Ref root = emit_root(p->e, n->arg[k]);
             if (root >= g->n_params && g->node[root].op != OP_const)
@@ -252,6 +253,7 @@ Products *products_new(Emit *e, OpKind kind, const char *prefix)
     p->e = e;
     p->kind = kind;
     p->prefix = prefix;
+    p->choice = kernel_choice(e->g);
     find_values(p, emit_find(e, kind));
     find_parts(p);
     return p;

@@ -3,7 +3,7 @@
 #ifndef GEN_CUDA_EMIT_PRODUCT_H
 #define GEN_CUDA_EMIT_PRODUCT_H
 
-#include "gen/cuda/emit.h"
+#include "gen/cuda/emit_row.h"
 
 /* Products whose values meet in elementwise nodes: they have the same columns
  * and are computed by the same block. */
@@ -36,6 +36,8 @@ typedef struct {
                    their own */
     const char **raw; /* by node, if split: where products lie in scratch */
     bool *member;     /* by node: of any part */
+    const bool *choice; /* by node: of no part, but behind them; or NULL */
+    const Rows *chooser; /* what computes it */
 } Products;
 
 Products *products_new(Emit *e, OpKind kind, const char *prefix);
@@ -98,6 +100,9 @@ void product_plain_dots(Products *p, int i, const char *matrix_row,
                         const char *when);
 int64_t product_plain_values_at(const Products *p);
 int64_t product_plain_shared(const Products *p);
+/* Rows for which all parts share the launch of few rows, and a choice behind them;
+ * 0: never. */
+int64_t product_plain_few(const Products *p);
 /* All launches of parts as in the file. */
 void product_plain_launches(Products *p);
 /* The launches for many rows, from `from` on, of matrices in tiles, or of float

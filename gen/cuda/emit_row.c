@@ -50,16 +50,16 @@ static void join(int *in, Ref n, int from, int to)
             in[i] = to;
 }
 
-/* Numbers of parts, 0 and up, by node. */
-static int find_parts(const Emit *e, int *in)
+/* Numbers of parts, 0 and up, by node; of the nodes in `only`, if it is given. */
+static int find_parts(const Emit *e, const bool *only, int *in)
 {
     int n = 0;
     for (Ref i = 0; i < e->g->n_nodes; i++) {
         const Node *node = emit_node(e, i);
-        in[i] = is_made(e, i) ? (int)i : -1;
+        in[i] = is_made(e, i) && (!only || only[i]) ? (int)i : -1;
         for (int k = 0; in[i] >= 0 && k < node->n_args; k++) {
             Ref root = emit_root(e, node->arg[k]);
-            if (is_made(e, root))
+            if (in[root] >= 0)
                 join(in, i, in[root], in[i]);
         }
     }
@@ -342,7 +342,9 @@ static int64_t shared_of(const RowPart *part, int n)
     return most;
 }
 
-static void put_kernel(Emit *e, const RowPart *part, int n, Sym rows)
+/* Launches for `from` rows and more. */
+static void put_kernel(Emit *e, const char *suffix, int64_t from,
+                       const RowPart *part, int n, Sym rows)
 {
     int64_t few = 0, many = 0;
     int64_t most = rows == SYM_R ? e->outputs : e->tokens;
@@ -351,11 +353,12 @@ static void put_kernel(Emit *e, const RowPart *part, int n, Sym rows)
         few += blocks_of(&part[i], true);
         many += blocks_of(&part[i], false);
     }
-    bool two = few != many && rows != SYM_ONE && most > FEW;
-    CudaLaunch l = {.by = by, .from = 1, .to = two ? FEW : at_least_1(most),
-                    .x = {1, rows, 1}, .y = {few, SYM_ONE, 1},
+    bool two = few != many && rows != SYM_ONE && most > FEW && from <= FEW;
+    CudaLaunch l = {.by = by, .from = from, .to = two ? FEW : at_least_1(most),
+                    .x = {1, rows, 1},
+                    .y = {from > FEW ? many : few, SYM_ONE, 1},
                     .shared = shared_of(part, n)};
-    emit_kernel(e, "", part[0].threads, 1, l);
+    emit_kernel(e, suffix, part[0].threads, 1, l);
     put_body(e, part, n, rows);
     l.from = FEW + 1;
     l.to = most;
@@ -390,22 +393,20 @@ static bool rows_too_long(const Emit *e)
     return false;
 }
 
-void emit_row_class(Emit *e)
+/* Parts of the nodes in `only`, or of all; threads: of their blocks, 0: what
+ * suits them. */
+static void make_parts(Emit *e, const bool *only, int threads, Rows *out)
 {
     Ref n_nodes = e->g->n_nodes;
     int *in = ARENA_ARRAY(e->arena, int, n_nodes);
     int *phase = ARENA_ARRAY(e->arena, int, n_nodes);
     bool *stored = ARENA_ARRAY(e->arena, bool, n_nodes);
-    int n = find_parts(e, in);
+    int n = find_parts(e, only, in);
     RowPart *part = ARENA_ARRAY(e->arena, RowPart, n + 1);
-    if (rows_too_long(e)) {
-        emit_fail(e, err_new(ERR_LIMIT, "a row is too long for a kernel"));
-        return;
-    }
+    *out = (Rows){e, part, n};
     e->stored = ARENA_ARRAY(e->arena, const char *, n_nodes);
     emit_include(e, "rope.cuh");
     emit_include(e, "place.cuh");
-    emit_ops(e);
     for (int i = 0; i < n; i++) {
         part[i] = (RowPart){.e = e, .number = i, .in = in, .phase = phase,
                             .stored = stored};
@@ -413,10 +414,81 @@ void emit_row_class(Emit *e)
         choose_spread(&part[i]);
         emit_row_tables(&part[i]);
     }
-    int threads = choose_threads(part, n);
+    threads = threads ? threads : choose_threads(part, n);
     for (int i = 0; i < n; i++) {
         part[i].threads = threads;
         put_part(&part[i]);
     }
-    put_kernel(e, part, n, row_symbol(e));
+}
+
+void emit_row_class(Emit *e)
+{
+    Rows rows;
+    if (rows_too_long(e)) {
+        emit_fail(e, err_new(ERR_LIMIT, "a row is too long for a kernel"));
+        return;
+    }
+    emit_ops(e);
+    make_parts(e, NULL, 0, &rows);
+    put_kernel(e, "", 1, rows.part, rows.n, row_symbol(e));
+}
+
+/* ---- a choice behind products */
+
+Rows *rows_of_choice(Emit *e, const bool *choice)
+{
+    enum { THREADS = 256 };
+    Rows *r = ARENA_NEW(e->arena, Rows);
+    make_parts(e, choice, THREADS, r);
+    e->stored = NULL; /* inside the functions alone */
+    return r;
+}
+
+/* Warps of a block that compute pieces of a row. */
+static int64_t pieces_at_once(const RowPart *p)
+{
+    return p->spread != SPREAD_HEADS ? 1
+           : p->n < warps_of(p)      ? p->n
+                                     : warps_of(p);
+}
+
+int64_t rows_shared(const Rows *r)
+{
+    int64_t most = 0;
+    for (int i = 0; i < r->n; i++) {
+        int64_t b = r->part[i].bytes * pieces_at_once(&r->part[i]);
+        most = b > most ? b : most;
+    }
+    return most;
+}
+
+void rows_put(const Rows *r)
+{
+    Emit *e = r->e;
+    for (int i = 0; i < r->n; i++) {
+        const RowPart *p = &r->part[i];
+        long long warps = pieces_at_once(p);
+        if (i)
+            emit_text(e, "        sync_threads(0, %d);\n", p->threads);
+        if (p->spread == SPREAD_HEADS)
+            emit_text(e, "        for (int h = warp(); warp() < %lld && h < %lld; "
+                         "h += %lld)\n"
+                         "            %s_part%d(call, shared + warp() * %lld, row, "
+                         "h);\n",
+                      warps, (long long)p->n, warps, e->name, p->number,
+                      (long long)p->bytes);
+        else if (p->spread == SPREAD_ELEMENTS)
+            emit_text(e, "        %s_part%d(call, shared, row, 0, thread(), "
+                         "%d);\n",
+                      e->name, p->number, p->threads);
+        else
+            emit_text(e, "        %s_part%d(call, shared, row, 0);\n", e->name,
+                      p->number);
+    }
+}
+
+void rows_launch(const Rows *r, const char *suffix, int64_t from, Sym rows)
+{
+    if (from <= (rows == SYM_R ? r->e->outputs : r->e->tokens))
+        put_kernel(r->e, suffix, from, r->part, r->n, rows);
 }

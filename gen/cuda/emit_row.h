@@ -30,6 +30,26 @@ typedef struct {
     int64_t bytes;   /* of shared memory: a block's, or a warp's of HEADS */
 } RowPart;
 
+/* All parts of a kernel. */
+typedef struct {
+    Emit *e;
+    RowPart *part;
+    int n;
+} Rows;
+
+/* ---- emit_row.c, for a choice that follows products (kernels.h); what it reads
+ * of them is an argument or kept */
+/* Writes the functions of its parts. */
+Rows *rows_of_choice(Emit *e, const bool *choice);
+/* Statements that compute the row `row` with this block of 256 threads, in so many
+ * bytes at `shared`. */
+void rows_put(const Rows *r);
+int64_t rows_shared(const Rows *r);
+/* A launch of its own for `from` rows and more. */
+void rows_launch(const Rows *r, const char *suffix, int64_t from, Sym rows);
+
+/* ---- phases */
+
 static inline bool row_has(const RowPart *p, Ref r)
 {
     return p->in[r] == p->number;

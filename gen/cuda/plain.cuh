@@ -77,6 +77,23 @@ template <int P> DEVICE void plain_total(float (&sum)[P], float *room)
         sum[p] = room[p * 8 + (warp() & ~1)] + room[p * 8 + (warp() | 1)];
 }
 
+// True in the last of n blocks to come here, which sees all that they left; the
+// counter is zero before and after.  room: a word that nobody uses meanwhile.
+DEVICE bool plain_last(u32 *counter, int n, u32 *room)
+{
+    sync_threads(0, PLAIN_THREADS);
+    if (thread() == 0) {
+        fence_gpu();
+        *room = add_ticket(counter, 1) == (u32)n - 1;
+        if (*room)
+            *counter = 0;
+    }
+    sync_threads(0, PLAIN_THREADS);
+    bool last = *room != 0;
+    sync_threads(0, PLAIN_THREADS);
+    return last;
+}
+
 // ---- rows of floats
 
 struct File_f32 {

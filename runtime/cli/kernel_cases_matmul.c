@@ -42,6 +42,31 @@
     "  ret %y, %z\n"                                                           \
     "}\n"
 
+#define CHOICE(w, k, e, a)                                                     \
+    "(%x: f32[T," #k "], $n: f32[" #k "], $w: " w "[" #k "," #e "], "          \
+    "$u: f32[" #k ",1]) {\n"                                                   \
+    "  %a = rmsnorm %x, $n {eps=1e-06} : f32[T," #k "]\n"                      \
+    "  %l = matmul %a, $w : f32[T," #e "]\n"                                   \
+    "  %p = softmax %l : f32[T," #e "]\n"                                      \
+    "  %i = topk %p : i32[T," #a "]\n"                                         \
+    "  %t = take %p, %i : f32[T," #a "]\n"                                     \
+    "  %s = sum %t : f32[T,1]\n"                                               \
+    "  %d = div %t, %s : f32[T," #a "]\n"                                      \
+    "  %z = matmul %a, $u : f32[T,1]\n"                                        \
+    "  %g = sigmoid %z : f32[T,1]\n"                                           \
+    "  ret %i, %d, %g\n"                                                       \
+    "}\n"
+
+#define BIASED(w)                                                              \
+    "(%x: q8a[T,512], $w: " w "[512,64], $b: f32[64]) {\n"                     \
+    "  %l = matmul %x, $w : f32[T,64]\n"                                       \
+    "  %p = sigmoid %l : f32[T,64]\n"                                          \
+    "  %q = add %p, $b : f32[T,64]\n"                                          \
+    "  %i = topk %q : i32[T,6]\n"                                              \
+    "  %t = take %p, %i : f32[T,6]\n"                                          \
+    "  ret %i, %t, %l\n"                                                       \
+    "}\n"
+
 const KernelCase kernel_cases_matmul[] = {
     {"few_int8", EXACT, FEW, .text = ONE("q8a", "?/t16", 512, 48), .each = case_quant_types},
     {"few_f32", EXACT, FEW, .text = ONE("f32", "?/t16", 512, 48), .each = case_float_types},
@@ -104,6 +129,16 @@ const KernelCase kernel_cases_matmul[] = {
              "  %s = sigmoid %z : f32[T,1]\n"
              "  ret %y, %s\n"
              "}\n"},
+    {"choice", EXACT, {{1, 1, 0}, {3, 1, 0}, {8, 1, 0}, {9, 1, 0}, {70, 1, 0}},
+     .text = CHOICE("?", 512, 512, 10), .each = case_float_types},
+    {"choice_odd", EXACT, {{1, 1, 0}, {5, 1, 0}, {11, 1, 0}},
+     .text = CHOICE("f32", 100, 37, 7)},
+    {"choice_wide", EXACT, {{1, 1, 0}, {2, 1, 0}, {9, 1, 0}},
+     .text = CHOICE("f32", 128, 1056, 8)},
+    {"choice_of_tiles", EXACT, {{1, 1, 0}, {3, 1, 0}},
+     .text = BIASED("?/t16"), .each = "q8_0 q4_k"},
+    {"choice_of_rounded", EXACT, {{1, 1, 0}, {3, 1, 0}},
+     .text = BIASED("?"), .each = "q4_k f16"},
     {"combined", EXACT, FEW,
      .text = "(%x: f32[T,512], $w: q5_k/t16[512,48], %y: f32[T,5,48], "
              "%p: f32[T,5], %g: f32[T,1], %r: f32[T,48]) {\n"

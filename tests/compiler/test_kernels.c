@@ -210,6 +210,14 @@ static const Case cases[] = {
      "  %n = neg %a : f32[T,2,8]\n"
      "  %c = combine %n, %p : f32[T,8]\n"
      "  ret %c\n}\n", "reads a value made in the same kernel"},
+    {"func @f(%x: f32[T,32], $w: f32[32,8]) {\n"
+     "  %a = matmul %x, $w : f32[T,8]\n  %p = softmax %a : f32[T,8]\n"
+     "  %i = topk %p : i32[T,2]\n  %t = take %p, %i : f32[T,2]\n"
+     "  ret %i, %t\n}\n", NULL},
+    {"func @f(%x: f32[T,32], $w: f32[32,8], %y: f32[T,8]) {\n"
+     "  %a = matmul %x, $w : f32[T,8]\n  %p = softmax %a : f32[T,8]\n"
+     "  %q = mul %p, %y : f32[T,8]\n  %i = topk %q : i32[T,2]\n"
+     "  ret %i\n}\n", "chooses by a value from outside"},
     {"func @f(%q: f32[T,1,8], %r: f32[T,1,8], @k: f16[C,1,8]) {\n"
      "  %a = attention %q, @k, @k {scale=1} : f32[T,1,8]\n"
      "  %b = attention %r, @k, @k {scale=1} : f32[T,1,8]\n"
@@ -280,6 +288,9 @@ Test(kernels, layered_ones_are_told_apart)
         {"func @f(%x: f32[T,32], $w: f32[32,8], %y: f32[T,2,8], %p: f32[T,2]) {\n"
          "  %a = matmul %x, $w : f32[T,8]\n  %b = combine %y, %p : f32[T,8]\n"
          "  %c = add %a, %b : f32[T,8]\n  ret %c\n}\n", true},
+        {"func @f(%x: f32[T,32], $w: f32[32,8]) {\n"
+         "  %a = matmul %x, $w : f32[T,8]\n  %i = topk %a : i32[T,2]\n"
+         "  ret %i\n}\n", true},
         {"func @f(%x: f32[T,32], $w: f32[32,8], %y: f32[T,8]) {\n"
          "  %a = matmul %x, $w : f32[T,8]\n  %c = add %a, %y : f32[T,8]\n"
          "  ret %c\n}\n", false},
