@@ -279,10 +279,19 @@ bool kernel_is_prologue(const Graph *k, Ref r)
                      behind_views(k, by->arg[0]) == r;
         if (reads && (kind == KIND_MATMUL || kind == KIND_EXPERTS))
             return true;
-        if (reads && by->op == OP_quantize)
-            return kernel_is_prologue(k, i);
+        if (reads && by->op == OP_quantize && kernel_is_prologue(k, i))
+            return true;
     }
     return false;
+}
+
+bool kernel_is_left(const Graph *k, Ref r)
+{
+    const Node *n = &k->node[r];
+    Ref x = r < k->n_params || n->op != OP_quantize ? NO_REF : n->arg[0];
+    return x != NO_REF && k->node[x].op == OP_rmsnorm &&
+           kernel_class(k) == KERNEL_MATMUL && kernel_is_prologue(k, x) &&
+           !kernel_is_prologue(k, r);
 }
 
 /* ---- the delta rule and what stands before it */
@@ -546,7 +555,7 @@ static Err *verify_anchored(const Graph *k, KernelClass c)
                 TRY(verify_choice(k, n));
             else if (n->op == OP_combine)
                 TRY(verify_combine(k, n));
-            else if (!kernel_is_prologue(k, i))
+            else if (!kernel_is_prologue(k, i) && !kernel_is_left(k, i))
                 TRY(is_last_rounding(k, i) ? verify_last_rounding(k, n)
                                            : verify_epilogue(k, n));
             continue;

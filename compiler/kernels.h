@@ -28,7 +28,8 @@
  *              scalars.
  *              With --fuse=layer (GPUs only), of matmul and experts: before the
  *              products rmsnorm over whole rows, then quantize, of a parameter,
- *              read by the products alone; among the elementwise nodes combine
+ *              read by the products alone, or the norm
+ *              by them and a quantize that is a result; among the elementwise nodes combine
  *              of two parameters; operands that are parts of rows; beside the
  *              products of experts those of matmul with the same x, or with any
  *              one x of their own if combine reads the product of experts; after
@@ -67,6 +68,9 @@ KernelClass kernel_class_of_both(KernelClass a, KernelClass b);
 Err *kernel_verify(const Graph *kernel) MUST_USE;
 /* A node of a prologue: a norm or rounding between a parameter and products. */
 bool kernel_is_prologue(const Graph *kernel, Ref r);
+/* A rounding of the norm that is the prologue: not for the products, but a result
+ * for other kernels. */
+bool kernel_is_left(const Graph *kernel, Ref r);
 /* Does combine read the product of experts in the same kernel? */
 bool kernel_combines(const Graph *kernel, Ref product);
 /* Nodes of a choice that follows products, by node, in the graph's arena; NULL:

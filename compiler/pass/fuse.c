@@ -91,12 +91,13 @@ static bool reads_whole_rows(const Pair *p, const Node *n)
     return whole;
 }
 
+enum { LONG_ROW = 4096 }; /* the most that every block reads, or one chooses of */
+
 /* A norm of whole rows or a rounding, on the way to the left side of products
  * and nowhere else. */
 static bool is_prologue(const Pair *p, KernelClass c)
 {
-    enum { LONG_ROW = 4096, /* every block reads all of it */
-           AT_ONCE = 4 };
+    enum { AT_ONCE = 4 };
     Ref r = p->u->head[p->a];
     const Node *n = node_at(p, r);
     if (p->u->class[p->b] != c || !is_single(p, p->a) ||
@@ -170,12 +171,19 @@ static bool same_input(const Pair *p, KernelClass c)
            (c != KERNEL_EXPERTS || x->arg[2] == y->arg[2]);
 }
 
+static bool reads_from(const Pair *p, int unit, Ref r)
+{
+    for (int k = p->u->user_at[r]; k < p->u->user_at[r + 1]; k++)
+        if (p->u->of[p->u->user[k]] == unit)
+            return true;
+    return false;
+}
+
 static bool reads_unit(const Pair *p, int reader, int unit)
 {
     for (Ref i = p->u->head[unit]; i != NO_REF; i = p->u->next[i])
-        for (int k = p->u->user_at[i]; k < p->u->user_at[i + 1]; k++)
-            if (p->u->of[p->u->user[k]] == reader)
-                return true;
+        if (reads_from(p, reader, i))
+            return true;
     return false;
 }
 
@@ -271,7 +279,6 @@ static bool reads_products(const Pair *p, const Node *n)
 /* A choice of a row's largest values, with what belongs to it, from products. */
 static bool fuse_router_choice(const Pair *p)
 {
-    enum { LONG_ROW = 4096 }; /* one block chooses */
     bool chooses = false;
     if (p->u->class[p->a] != KERNEL_MATMUL || p->u->class[p->b] != KERNEL_ROW ||
         row_axis(p, p->b).sym == SYM_ONE)
@@ -286,6 +293,30 @@ static bool fuse_router_choice(const Pair *p)
     for (Ref i = p->u->head[p->a]; i != NO_REF && chooses; i = p->u->next[i])
         chooses = node_at(p, i)->op != OP_topk;
     return chooses;
+}
+
+/* A norm that products of b read as it is, and others rounded. */
+static bool fuse_router_norm(const Pair *p)
+{
+    const Units *u = p->u;
+    Ref r = u->head[p->a], q = u->next[r];
+    const Node *n = node_at(p, r);
+    if (u->class[p->a] != KERNEL_ROW || u->class[p->b] != KERNEL_MATMUL ||
+        u->size[p->a] != 2 || n->op != OP_rmsnorm || !reads_whole_rows(p, n) ||
+        node_at(p, q)->op != OP_quantize || node_at(p, q)->arg[0] != r ||
+        n->type.rank != 2 || type_last(&n->type) > LONG_ROW)
+        return false;
+    for (int i = 0; i < u->g->n_results; i++)
+        if (units_root(u, u->g->result[i].ref) == r)
+            return false;
+    for (int k = u->user_at[r]; k < u->user_at[r + 1]; k++) {
+        const Node *by = node_at(p, (Ref)u->user[k]);
+        if ((Ref)u->user[k] != q &&
+            (u->of[u->user[k]] != p->b || by->arg[0] != r ||
+             op_info(by->op)->kind != KIND_MATMUL))
+            return false;
+    }
+    return !reads_from(p, p->b, q);
 }
 
 static bool fuse_row_chain(const Pair *p) { return same_rows(p); }

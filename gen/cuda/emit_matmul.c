@@ -359,18 +359,30 @@ static void keep_choices(Products *p)
         }
 }
 
+/* Row nodes in the kernel: a choice, and a rounding with the norm it is of. */
+static void find_beside(Products *p)
+{
+    Emit *e = p->e;
+    bool *only = ARENA_ARRAY(e->arena, bool, e->g->n_nodes);
+    for (Ref i = 0; p->choice && i < e->g->n_nodes; i++)
+        only[i] = p->choice[i];
+    if (p->choice)
+        keep_choices(p);
+    if (p->left_rounded != NO_REF)
+        only[p->left_rounded] = only[p->norm] = true;
+    if (p->choice || p->left_rounded != NO_REF)
+        p->beside = rows_beside(e, only);
+}
+
 void emit_matmul_class(Emit *e)
 {
     Products *p = products_new(e, KIND_MATMUL, "");
     products_include(p);
     emit_ops(e);
-    if (p->choice) {
-        keep_choices(p);
-        p->chooser = rows_of_choice(e, p->choice);
-    }
+    find_beside(p);
     for (int i = 0; i < p->n; i++)
         products_done(p, i);
     product_launches(p, true);
-    if (p->choice)
-        rows_launch(p->chooser, "_c", product_plain_few(p) + 1, p->lead);
+    if (p->beside)
+        rows_launch(p->beside, "_c", product_plain_few(p) + 1, p->lead);
 }

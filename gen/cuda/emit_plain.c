@@ -227,6 +227,20 @@ int64_t product_plain_few(const Products *p)
     return all && floats ? FLOAT_ROWS_FEW : 0;
 }
 
+/* Blocks share what is left rounded; their values are all there. */
+static void put_left(Products *p)
+{
+    const Type *t = &emit_node(p->e, p->left_rounded)->type;
+    const BlockInfo *b = &block_info[t->dtype];
+    emit_text(p->e,
+              "    if (warp() == 0)\n"
+              "        for (int b = block_x(); b < %lld; b += blocks_x())\n"
+              "            encode_%s(call.arg[%d] + row * %lld + b * %d, x[b * %d + "
+              "lane()]);\n",
+              (long long)p->k / b->elems, b->name, emit_arg(p->e, p->left_rounded),
+              (long long)block_bytes(t->dtype, p->k), b->bytes, b->elems);
+}
+
 /* The last block of a row of values goes on to the choice. */
 static void put_choice(Products *p)
 {
@@ -234,7 +248,7 @@ static void put_choice(Products *p)
     emit_text(p->e, "    if (plain_last(call.counters + %lld + row, blocks_x(), "
                     "(u32 *)shared)) {\n",
               (long long)counters);
-    rows_put(p->chooser);
+    rows_put(p->beside, p->choice);
     emit_text(p->e, "    }\n");
 }
 
@@ -251,8 +265,8 @@ static void emit_plain(Products *p, bool few, int64_t from)
     CudaExtent rows = {p->rows, p->lead, 1}, wide = {columns, SYM_ONE, 4};
     bool choice = few && p->choice && product_plain_few(p);
     int64_t shared = product_plain_shared(p);
-    if (choice && rows_shared(p->chooser) > shared)
-        shared = rows_shared(p->chooser);
+    if (choice && rows_shared(p->beside, p->choice) > shared)
+        shared = rows_shared(p->beside, p->choice);
     emit_kernel(e, product_suffix(p, few ? "f" : "r"), 256, 2,
                 (CudaLaunch){.by = p->lead,
                              .from = from,
@@ -271,6 +285,8 @@ static void emit_plain(Products *p, bool few, int64_t from)
         put_uniform_body(p, few, columns);
     else
         put_plain_body(p, few);
+    if (few && p->left_rounded != NO_REF && product_plain_few(p))
+        put_left(p);
     if (choice)
         put_choice(p);
     emit_text(e, "}\n");

@@ -254,6 +254,10 @@ Products *products_new(Emit *e, OpKind kind, const char *prefix)
     p->kind = kind;
     p->prefix = prefix;
     p->choice = kernel_choice(e->g);
+    p->left_rounded = NO_REF;
+    for (Ref i = 0; i < e->g->n_nodes; i++)
+        if (kernel_is_left(e->g, i))
+            p->left_rounded = i;
     find_values(p, emit_find(e, kind));
     find_parts(p);
     return p;

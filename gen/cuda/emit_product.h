@@ -37,7 +37,8 @@ typedef struct {
     const char **raw; /* by node, if split: where products lie in scratch */
     bool *member;     /* by node: of any part */
     const bool *choice; /* by node: of no part, but behind them; or NULL */
-    const Rows *chooser; /* what computes it */
+    Ref left_rounded;   /* what the prologue leaves for others, or NO_REF */
+    const Rows *beside; /* what computes these two; or NULL */
 } Products;
 
 Products *products_new(Emit *e, OpKind kind, const char *prefix);
@@ -100,7 +101,7 @@ void product_plain_dots(Products *p, int i, const char *matrix_row,
                         const char *when);
 int64_t product_plain_values_at(const Products *p);
 int64_t product_plain_shared(const Products *p);
-/* Rows for which all parts share the launch of few rows, and a choice behind them;
+/* Rows for which all parts share the launch of few rows, and what is beside them;
  * 0: never. */
 int64_t product_plain_few(const Products *p);
 /* All launches of parts as in the file. */

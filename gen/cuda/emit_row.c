@@ -433,13 +433,13 @@ void emit_row_class(Emit *e)
     put_kernel(e, "", 1, rows.part, rows.n, row_symbol(e));
 }
 
-/* ---- a choice behind products */
+/* ---- rows beside products */
 
-Rows *rows_of_choice(Emit *e, const bool *choice)
+Rows *rows_beside(Emit *e, const bool *only)
 {
     enum { THREADS = 256 };
     Rows *r = ARENA_NEW(e->arena, Rows);
-    make_parts(e, choice, THREADS, r);
+    make_parts(e, only, THREADS, r);
     e->stored = NULL; /* inside the functions alone */
     return r;
 }
@@ -452,24 +452,35 @@ static int64_t pieces_at_once(const RowPart *p)
                                      : warps_of(p);
 }
 
-int64_t rows_shared(const Rows *r)
+static bool in_choice(const RowPart *p, const bool *choice)
+{
+    return choice && choice[row_leader(p, 1)];
+}
+
+int64_t rows_shared(const Rows *r, const bool *choice)
 {
     int64_t most = 0;
     for (int i = 0; i < r->n; i++) {
+        if (!in_choice(&r->part[i], choice))
+            continue;
         int64_t b = r->part[i].bytes * pieces_at_once(&r->part[i]);
         most = b > most ? b : most;
     }
     return most;
 }
 
-void rows_put(const Rows *r)
+void rows_put(const Rows *r, const bool *choice)
 {
     Emit *e = r->e;
+    bool first = true;
     for (int i = 0; i < r->n; i++) {
         const RowPart *p = &r->part[i];
         long long warps = pieces_at_once(p);
-        if (i)
+        if (!in_choice(p, choice))
+            continue;
+        if (!first)
             emit_text(e, "        sync_threads(0, %d);\n", p->threads);
+        first = false;
         if (p->spread == SPREAD_HEADS)
             emit_text(e, "        for (int h = warp(); warp() < %lld && h < %lld; "
                          "h += %lld)\n"

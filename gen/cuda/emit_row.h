@@ -37,14 +37,14 @@ typedef struct {
     int n;
 } Rows;
 
-/* ---- emit_row.c, for a choice that follows products (kernels.h); what it reads
- * of them is an argument or kept */
-/* Writes the functions of its parts. */
-Rows *rows_of_choice(Emit *e, const bool *choice);
-/* Statements that compute the row `row` with this block of 256 threads, in so many
- * bytes at `shared`. */
-void rows_put(const Rows *r);
-int64_t rows_shared(const Rows *r);
+/* ---- emit_row.c, for rows beside products (kernels.h): a choice behind them,
+ * what their prologue leaves; what they read is an argument or kept */
+/* Writes the functions of the parts of nodes in `only`. */
+Rows *rows_beside(Emit *e, const bool *only);
+/* Statements that compute the row `row` of the parts in `choice` with this block of
+ * 256 threads, in so many bytes at `shared`. */
+void rows_put(const Rows *r, const bool *choice);
+int64_t rows_shared(const Rows *r, const bool *choice);
 /* A launch of its own for `from` rows and more. */
 void rows_launch(const Rows *r, const char *suffix, int64_t from, Sym rows);
 

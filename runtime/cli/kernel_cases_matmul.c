@@ -135,6 +135,15 @@ const KernelCase kernel_cases_matmul[] = {
      .text = CHOICE("f32", 100, 37, 7)},
     {"choice_wide", EXACT, {{1, 1, 0}, {2, 1, 0}, {9, 1, 0}},
      .text = CHOICE("f32", 128, 1056, 8)},
+    {"router_norm", F16, {{1, 1, 0}, {7, 1, 0}, {9, 1, 0}, {40, 1, 0}},
+     .text = "(%x: f32[T,512], $n: f32[512], $w: ?[512,48], $u: ?[512,1]) {\n"
+             "  %a = rmsnorm %x, $n {eps=1e-06} : f32[T,512]\n"
+             "  %q = quantize %a : q8a[T,512]\n"
+             "  %l = matmul %a, $w : f32[T,48]\n"
+             "  %i = topk %l : i32[T,4]\n"
+             "  %g = matmul %a, $u : f32[T,1]\n"
+             "  ret %q, %i, %g\n"
+             "}\n", .each = "f32 bf16 q8_0"},
     {"choice_of_tiles", EXACT, {{1, 1, 0}, {3, 1, 0}},
      .text = BIASED("?/t16"), .each = "q8_0 q4_k"},
     {"choice_of_rounded", EXACT, {{1, 1, 0}, {3, 1, 0}},

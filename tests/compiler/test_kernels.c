@@ -218,6 +218,15 @@ static const Case cases[] = {
      "  %a = matmul %x, $w : f32[T,8]\n  %p = softmax %a : f32[T,8]\n"
      "  %q = mul %p, %y : f32[T,8]\n  %i = topk %q : i32[T,2]\n"
      "  ret %i\n}\n", "chooses by a value from outside"},
+    {"func @f(%x: f32[T,32], $w: f32[32,8]) {\n"
+     "  %n = rmsnorm %x {eps=0} : f32[T,32]\n"
+     "  %q = quantize %n : q8a[T,32]\n"
+     "  %a = matmul %n, $w : f32[T,8]\n  ret %q, %a\n}\n", NULL},
+    {"func @f(%x: f32[T,32], $w: f32[32,8], %y: f32[T,32]) {\n"
+     "  %n = rmsnorm %x {eps=0} : f32[T,32]\n"
+     "  %q = quantize %y : q8a[T,32]\n"
+     "  %a = matmul %n, $w : f32[T,8]\n  ret %q, %a\n}\n",
+     "only elementwise operations follow"},
     {"func @f(%q: f32[T,1,8], %r: f32[T,1,8], @k: f16[C,1,8]) {\n"
      "  %a = attention %q, @k, @k {scale=1} : f32[T,1,8]\n"
      "  %b = attention %r, @k, @k {scale=1} : f32[T,1,8]\n"
