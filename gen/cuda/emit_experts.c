@@ -50,37 +50,59 @@ static void put_values(Experts *x)
                   (long long)p->k / 32);
 }
 
-static void put_vec(Experts *x, int i)
+/* Part i's Vec and its object. */
+static void put_vec_object(Experts *x, int i)
 {
     Products *p = x->p;
     const Part *part = &p->part[i];
-    const char *b = products_block(p, part->product[0]);
     int j = products_width(p);
-    long long tiles = p->k / (128 * j);
     emit_text(x->e,
               "    typedef Vec<%s, %d, Act%s, %lld, %d, 1, %d> V;\n"
-              "    float *room = (float *)(shared + %lld);\n"
               "    u8 *table = shared + %lld;\n"
               "    const V v = {{",
-              b, j, p->act, (long long)p->k, part->n_products,
-              product_warps(tiles), (long long)product_room_at(p, 1),
+              products_block(p, part->product[0]), j, p->act, (long long)p->k,
+              part->n_products, product_warps(p->k / (128 * j)),
               (long long)product_table_at(p, 1, 1));
     for (int k = 0; k < part->n_products; k++)
         emit_text(x->e, "%scall.arg[%d]", k ? ", " : "",
                   products_matrix(p, part->product[k]));
-    emit_text(x->e, "}, shared, table};\n"
-                    "    %s::table(table, thread(), VEC_THREADS);\n",
-              b);
+    emit_text(x->e, "}, shared, table};\n");
+}
+
+/* Bytes of an expert's matrix, as an expression. */
+static const char *expert_bytes(Experts *x, int i)
+{
+    const Part *part = &x->p->part[i];
+    int64_t tiles = x->p->k / (128 * products_width(x->p));
+    return emit_format(x->e, "(i64)%lld * %s::BYTES",
+                       (long long)(rows_of(part) * tiles),
+                       products_block(x->p, part->product[0]));
+}
+
+static void put_table(Experts *x, int i)
+{
+    emit_text(x->e, "    %s::table(table, thread(), VEC_THREADS);\n",
+              products_block(x->p, x->p->part[i].product[0]));
+}
+
+static void put_vec(Experts *x, int i)
+{
+    Products *p = x->p;
+    const Part *part = &p->part[i];
+    emit_text(x->e, "    float *room = (float *)(shared + %lld);\n",
+              (long long)product_room_at(p, 1));
+    put_vec_object(x, i);
+    put_table(x, i);
     put_values(x);
     emit_text(x->e,
               "    stage_begin();\n"
               "    vec_experts<V, %d>(v, (const i32 *)call.arg[%d], %s "
-              "* %lld, room, %lld, (i64)%lld * %s::BYTES, me, all, ask, put,\n"
+              "* %lld, room, %lld, %s, me, all, ask, put,\n"
               "        [&](int pair, int n, const float *sum) { %s_%sp%d(call, "
               "pair, n, sum); });\n",
               part->n_products, x->ids, emit_count(p->lead), (long long)x->slots,
-              (long long)rows_of(part), (long long)rows_of(part) * tiles, b,
-              x->e->name, p->prefix, i);
+              (long long)rows_of(part), expert_bytes(x, i), x->e->name, p->prefix,
+              i);
 }
 
 /* Blocks that have something to do, for each token. */
@@ -114,32 +136,57 @@ static void emit_few(Experts *x, int i, int64_t from)
 
 /* ---- one token: the products beside the experts in the same launch */
 
-static int64_t part_bytes(const Products *p, const Part *part)
-{
-    int64_t bytes = 0;
-    for (int k = 0; k < part->n_products; k++)
-        bytes += block_bytes(products_type(p, part->product[k]),
-                             p->k * part->columns);
-    return bytes;
-}
-
 static bool joins_beside(const Experts *x, const Products *beside)
 {
     return beside && x->p->n == 1 && x->p->part[0].tiles && !x->p->split &&
-           product_has_single(beside);
+           x->divide == x->slots && product_has_single(beside);
 }
 
-/* Blocks are shared out by bytes. */
-static void emit_together(Experts *x, Products *beside)
+/* The units of the experts are counted behind those beside them. */
+static void put_together(Experts *x, Products *beside)
 {
     Emit *e = x->e;
-    int64_t experts = x->slots * part_bytes(x->p, &x->p->part[0]), other = 0;
+    Products *p = x->p;
+    const Part *part = &p->part[0];
+    product_single_begin(beside);
+    put_vec_object(x, 0);
+    if (!products_table(beside))
+        put_table(x, 0);
+    put_values(x);
+    emit_text(e,
+              "    stage_begin();\n"
+              "    ask(0);\n"
+              "    const VecExperts<V> experts = {v, (const i32 *)call.arg[%d], "
+              "%lld, %lld, %s};\n"
+              "    V::Raw next;\n"
+              "    if (unit >= %lld)\n"
+              "        vec_expert_first(experts, next, unit - %lld);\n"
+              "    put(0);\n",
+              x->ids, (long long)x->slots, (long long)rows_of(part),
+              expert_bytes(x, 0), (long long)product_single_units(beside),
+              (long long)product_single_units(beside));
+    emit_text(e, "    if (unit < %lld) {\n",
+              (long long)product_single_units(beside));
+    product_single_parts(beside);
+    emit_text(e, "    vec_expert_first(experts, next, unit);\n    } else\n"
+                 "        unit -= %lld;\n    sync_threads(0, VEC_THREADS);\n",
+              (long long)product_single_units(beside));
+    if (products_table(beside)) {
+        put_table(x, 0);
+        emit_text(e, "    sync_threads(0, VEC_THREADS);\n");
+    }
+    emit_text(e,
+              "    vec_expert_units<%d>(experts, next, room, unit, all,\n"
+              "        [&](int pair, int n, const float *sum) { %s_%sp0(call, "
+              "pair, n, sum); });\n",
+              part->n_products, e->name, p->prefix);
+}
+
+static void emit_together(Experts *x, Products *beside)
+{
     int64_t units = vec_units(x, &x->p->part[0]) + product_single_units(beside);
     int64_t mine = vec_shared(x), theirs = product_single_shared(beside);
-    for (int i = 0; i < beside->n; i++)
-        other += part_bytes(beside, &beside->part[i]);
-    long long percent = other * 100 / (experts + other) + 1;
-    emit_kernel(e, "_t", 256, 2,
+    emit_kernel(x->e, "_t", 256, 2,
                 (CudaLaunch){.by = x->p->lead,
                              .from = 1,
                              .to = 1,
@@ -147,17 +194,10 @@ static void emit_together(Experts *x, Products *beside)
                              .y = {1, SYM_ONE, 1},
                              .per_sm = 2,
                              .shared = mine > theirs ? mine : theirs});
-    emit_text(e, "{\n    SHARED_BUFFER(shared);\n"
-                 "    const int those = most(least(blocks_x() * %lld / 100, "
-                 "blocks_x() - 1), 1);\n"
-                 "    if (block_x() >= those) {\n"
-                 "    const int me = block_x() - those, all = blocks_x() - "
-                 "those;\n",
-              percent);
-    put_vec(x, 0);
-    emit_text(e, "    } else {\n    const int me = block_x(), all = those;\n");
-    product_single(beside);
-    emit_text(e, "    }\n}\n");
+    emit_text(x->e, "{\n    SHARED_BUFFER(shared);\n"
+                    "    const int me = block_x(), all = blocks_x();\n");
+    put_together(x, beside);
+    emit_text(x->e, "}\n");
 }
 
 /* ---- many tokens */

@@ -76,10 +76,10 @@ static int64_t vec_units(const Products *p, const Part *part)
     return (part->columns / 16 + slots - 1) / slots;
 }
 
-static void put_vec_body(Products *p, int cols)
+/* Where things lie, and what is asked for before the values are there. */
+static void put_vec_begin(Products *p, int cols)
 {
     Emit *e = p->e;
-    bool first = true;
     emit_text(e, "    constexpr int TABLES = %lld;\n"
                  "    float *room = (float *)(shared + %lld);\n"
                  "    const i64 rows = (i64)%s * %lld;\n"
@@ -87,17 +87,35 @@ static void put_vec_body(Products *p, int cols)
               (long long)product_table_at(p, cols, cols),
               (long long)product_room_at(p, cols), emit_count(p->lead),
               (long long)p->rows);
+    int first = 0;
+    while (!p->part[first].tiles)
+        first++;
+    put_vec(p, first, cols);
+    emit_text(e, "    vec_first(v%d, r%d, %lld, unit);\n", first, first,
+              (long long)p->part[first].columns / 16);
+}
+
+static void put_vec_parts(Products *p, int cols)
+{
+    bool first = true;
     for (int i = 0; i < p->n; i++) {
         if (!p->part[i].tiles)
             continue;
-        put_vec(p, i, cols);
-        emit_text(e, "    vec_first(v%d, r%d, %lld, unit);\n", i, i,
-                  (long long)p->part[i].columns / 16);
-        if (first)
-            products_stage(p, "(int)rows", "room");
+        if (!first) {
+            put_vec(p, i, cols);
+            emit_text(p->e, "    vec_first(v%d, r%d, %lld, unit);\n", i, i,
+                      (long long)p->part[i].columns / 16);
+        }
         first = false;
         put_vec_rows(p, i, cols);
     }
+}
+
+static void put_vec_body(Products *p, int cols)
+{
+    put_vec_begin(p, cols);
+    products_stage(p, "(int)rows", "room");
+    put_vec_parts(p, cols);
 }
 
 static int64_t vec_shared(const Products *p, int cols)
@@ -140,7 +158,8 @@ bool product_has_single(const Products *p)
 
 int64_t product_single_units(const Products *p) { return all_vec_units(p); }
 int64_t product_single_shared(const Products *p) { return vec_shared(p, 1); }
-void product_single(Products *p) { put_vec_body(p, 1); }
+void product_single_begin(Products *p) { put_vec_begin(p, 1); }
+void product_single_parts(Products *p) { put_vec_parts(p, 1); }
 
 /* ---- many rows */
 

@@ -71,12 +71,16 @@ void products_members(Products *p);
 /* All launches of products with one matrix for all rows; those of one row only
  * if `single`. */
 void product_launches(Products *p, bool single);
-/* For one row: all parts in tiles; blocks wanted; shared memory; the statements,
- * after `shared`, `me` and `all`: which of how many blocks this is. */
+/* For one row: all parts in tiles; units that blocks share out; shared memory;
+ * the statements, after `shared`, `me` and `all`: which of how many blocks this
+ * is.  The beginning, which names `room`, TABLES and `unit`; behind the values in
+ * shared memory the parts, after which `unit` is this block's first of what has
+ * its units behind these. */
 bool product_has_single(const Products *p);
 int64_t product_single_units(const Products *p);
 int64_t product_single_shared(const Products *p);
-void product_single(Products *p);
+void product_single_begin(Products *p);
+void product_single_parts(Products *p);
 /* "_dv1": a launch's suffix. */
 const char *product_suffix(Products *p, const char *name);
 

@@ -66,6 +66,7 @@ template <class B, int J, class A, int K, int P, int COLS, int WK> struct Vec {
     CONSTANT int TILES = K / (128 * J); // along k
     CONSTANT int EACH = TILES / WK;     // of a warp
     CONSTANT int SLOTS = VEC_WARPS / WK;
+    CONSTANT int MATRICES = P;
     // floats of shared memory for the parts of sums
     CONSTANT int ROOM = VEC_WARPS * P * COLS * 16;
     typedef typename B::Raw Raw;
@@ -213,5 +214,63 @@ DEVICE void vec_experts(const V &all, const i32 *ids, int pairs, float *room,
         sync_threads(0, VEC_THREADS);
         vec_rows<V, P, 1>(v, next, room, rows, p.member, p.members,
                           [&](int, int n, const float *sum) { done(pair, n, sum); });
+    }
+}
+
+// The pairs of one token, which share its values: units of rows are counted pair
+// by pair within a row, so that those of a block, `step` apart, are of different
+// experts and all blocks have as many, give or take one.
+template <class V> struct VecExperts {
+    V all;
+    const i32 *ids;
+    int pairs, rows;
+    i64 expert_bytes;
+
+    DEVICE V of(const VecExperts &x, int unit)
+    {
+        V v = x.all;
+        const i64 at = x.ids[unit % x.pairs] * x.expert_bytes;
+        UNROLL for (int m = 0; m < V::MATRICES; m++)
+            v.weight[m] += at;
+        return v;
+    }
+    // Of this warp; x.rows or more: none.
+    DEVICE int row(const VecExperts &x, int unit)
+    {
+        return unit / x.pairs * V::SLOTS + warp() / (VEC_WARPS / V::SLOTS);
+    }
+};
+
+template <class V>
+DEVICE void vec_expert_first(const VecExperts<V> &x, typename V::Raw &next,
+                             int unit)
+{
+    typedef VecExperts<V> X;
+    if (V::AHEAD && X::row(x, unit) < x.rows)
+        V::load(X::of(x, unit), next, X::row(x, unit), 0, 0);
+}
+
+// Units unit, unit + step, ..; done(pair, n, sums).
+template <int P, class V, class Done>
+DEVICE void vec_expert_units(const VecExperts<V> &x, typename V::Raw &next,
+                             float *room, int unit, int step, const Done &done)
+{
+    typedef VecExperts<V> X;
+    const int units = x.pairs * (int)ceil_div(x.rows, V::SLOTS);
+    for (; unit < units; unit += step) {
+        const int after = X::row(x, unit + step);
+        if (X::row(x, unit) < x.rows)
+            V::row(X::of(x, unit), room, next, X::row(x, unit),
+                   X::of(x, unit + step), after < x.rows ? after : -1);
+        sync_threads(0, VEC_THREADS);
+        for (int i = thread(); i < V::SLOTS * 16; i += VEC_THREADS) {
+            int m = i % 16, s = i / 16, row = unit / x.pairs * V::SLOTS + s;
+            float sums[P];
+            UNROLL for (int p = 0; p < P; p++)
+                sums[p] = V::total(room, s, p, 0, m);
+            if (row < x.rows)
+                done(unit % x.pairs, row * 16 + m, sums);
+        }
+        sync_threads(0, VEC_THREADS);
     }
 }
