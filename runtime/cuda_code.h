@@ -1,7 +1,8 @@
 /* cuda_code.h - the kernels of a plan as CUDA source: what gen/cuda writes and
  * the CUDA device compiles and launches.  Plain data in one arena.
  *
- * A kernel of the plan becomes one or more launches, one after the other.  All
+ * A kernel of the plan becomes one or more launches, one after the other, in one
+ * unit or several.  All
  * take one argument, the struct Call<n_args> of gen/cuda/common.cuh:
  *     n_args device addresses (the step's arguments), scratch, counters, step,
  *     i32 tokens, i32 outputs
@@ -28,10 +29,10 @@ typedef struct {
                         kernel loops over what x says */
     int threads;     /* of a block */
     int64_t shared;  /* bytes of dynamic shared memory */
+    int unit;
 } CudaLaunch;
 
 typedef struct {
-    int unit;
     int n_args;
     int n_launches;
     CudaLaunch *launch;
@@ -51,9 +52,10 @@ typedef struct {
     int threads, tiles_per_block;
 } CudaPacker;
 
-/* A translation unit: a name for messages, and the text. */
+/* A translation unit or a header: a name for messages, and the text. */
 typedef struct {
     const char *name, *source;
+    bool slow; /* takes longer to compile than most: is begun first */
 } CudaSource;
 
 typedef struct {

@@ -186,7 +186,7 @@ static Err *find_functions(CudaKernels *k, CudaOnCard *on)
         for (int j = 0; j < q->n_launches; j++) {
             CudaFunction **f = &on->function[k->first[i] + j];
             const CudaLaunch *l = &q->launch[j];
-            TRY(CUDA(l->symbol, cuModuleGetFunction, f, on->module[q->unit],
+            TRY(CUDA(l->symbol, cuModuleGetFunction, f, on->module[l->unit],
                      l->symbol));
             TRY(ask_for_shared(on, l, *f));
         }

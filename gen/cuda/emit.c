@@ -39,7 +39,7 @@ void emit_text(Emit *e, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    buf_puts(&e->body, format(e->arena, fmt, args));
+    buf_puts(e->text, format(e->arena, fmt, args));
     va_end(args);
 }
 
@@ -66,14 +66,75 @@ static void add_launch(Emit *e, CudaLaunch l)
     k->launch[k->n_launches++] = l;
 }
 
-void emit_kernel(Emit *e, const char *suffix, int threads, int blocks,
-                 CudaLaunch l)
+/* ---- units */
+
+int emit_unit(CudaCode *c, CudaSource s)
+{
+    int n = c->n_units;
+    if ((n & (n - 1)) == 0) { /* full: room doubles */
+        CudaSource *grown =
+            ARENA_ARRAY(c->arena, CudaSource, n ? 2 * n : 1);
+        if (n)
+            memcpy(grown, c->unit, sizeof s * (size_t)n);
+        c->unit = grown;
+    }
+    c->unit[c->n_units++] = s;
+    return n;
+}
+
+/* What every unit of the kernel begins with, and these launches. */
+static const char *unit_text(Emit *e, const Buf *launches)
+{
+    const Buf *part[] = {&e->head, &e->body, launches};
+    Buf all = {0};
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++)
+        if (part[i]->n)
+            buf_add(&all, part[i]->data, part[i]->n);
+    const char *text = arena_strndup(e->arena, all.data, all.n);
+    buf_free(&all);
+    return text;
+}
+
+/* The launch that stood alone is whole. */
+static void end_alone(Emit *e)
+{
+    if (e->text != &e->alone)
+        return;
+    CudaLaunch *l = e->kernel->launch;
+    const char *symbol = l[e->kernel->n_launches - 1].symbol;
+    int unit = emit_unit(
+        e->code, (CudaSource){symbol, unit_text(e, &e->alone), true});
+    for (int i = 0; i < e->kernel->n_launches; i++)
+        if (l[i].symbol == symbol)
+            l[i].unit = unit;
+    buf_clear(&e->alone);
+}
+
+static void begin_kernel(Emit *e, const char *suffix, int threads, int blocks,
+                         CudaLaunch l)
 {
     l.symbol = emit_format(e, "%s%s", e->name, suffix);
     l.threads = threads;
+    l.unit = e->unit;
     add_launch(e, l);
     emit_text(e, "\nKERNEL(%s, %d, %d, %d)\n", l.symbol, e->n_args, threads,
               blocks);
+}
+
+void emit_kernel(Emit *e, const char *suffix, int threads, int blocks,
+                 CudaLaunch l)
+{
+    end_alone(e);
+    e->text = &e->launches;
+    begin_kernel(e, suffix, threads, blocks, l);
+}
+
+void emit_kernel_alone(Emit *e, const char *suffix, int threads, int blocks,
+                       CudaLaunch l)
+{
+    end_alone(e);
+    e->text = &e->alone;
+    begin_kernel(e, suffix, threads, blocks, l);
 }
 
 void emit_launch_again(Emit *e, CudaLaunch l)
@@ -81,6 +142,7 @@ void emit_launch_again(Emit *e, CudaLaunch l)
     const CudaLaunch *last = &e->kernel->launch[e->kernel->n_launches - 1];
     l.symbol = last->symbol;
     l.threads = last->threads;
+    l.unit = last->unit;
     add_launch(e, l);
 }
 
@@ -192,23 +254,25 @@ static Err *parse(Arena *a, const PlanKernel *k, const Graph **out)
 static Err *emit_one(const Plan *p, CudaCode *c, int i)
 {
     Emit e = {.arena = c->arena,
+              .code = c,
               .name = emit_format(&(Emit){.arena = c->arena}, "k%d", i),
               .tokens = p->batch,
               .outputs = p->outputs,
-              .kernel = &c->kernel[i]};
+              .kernel = &c->kernel[i],
+              .text = &e.body};
     TRY(parse(c->arena, &p->kernel[i], &e.g));
     e.n_args = (int)e.g->n_params + e.g->n_results;
-    c->kernel[i].unit = c->n_units;
+    e.unit = emit_unit(c, (CudaSource){.name = e.name});
     c->kernel[i].n_args = e.n_args;
     c->kernel[i].scratch = (CudaExtent){0, SYM_ONE, 1};
     emit_include(&e, "common.cuh");
     class_emitter[kernel_class(e.g)](&e);
-    if (e.body.data)
-        buf_puts(&e.head, e.body.data);
-    c->unit[c->n_units++] = (CudaSource){
-        e.name, arena_strndup(c->arena, e.head.data, e.head.n)};
+    end_alone(&e);
+    c->unit[e.unit].source = unit_text(&e, &e.launches);
     buf_free(&e.head);
     buf_free(&e.body);
+    buf_free(&e.launches);
+    buf_free(&e.alone);
     return e.err ? err_note(e.err, "CUDA code of kernel %.40s",
                             p->kernel[i].name)
                  : NULL;
@@ -220,8 +284,8 @@ static void add_headers(CudaCode *c)
         c->n_headers++;
     c->header = ARENA_ARRAY(c->arena, CudaSource, c->n_headers + 1);
     for (int i = 0; i < c->n_headers; i++)
-        c->header[i] = (CudaSource){embedded_kernels[i].name,
-                                    embedded_kernels[i].text};
+        c->header[i] = (CudaSource){.name = embedded_kernels[i].name,
+                                    .source = embedded_kernels[i].text};
     emit_tables(c);
 }
 
@@ -233,7 +297,6 @@ Err *cuda_code(const Plan *p, CudaCode **out)
     c->arena = a;
     c->n_kernels = p->n_kernels;
     c->kernel = ARENA_ARRAY(a, CudaKernel, p->n_kernels + 1);
-    c->unit = ARENA_ARRAY(a, CudaSource, p->n_kernels + 1 + BT_COUNT);
     *out = NULL;
     add_headers(c);
     for (int i = 0; i < p->n_kernels; i++)

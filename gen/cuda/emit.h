@@ -2,7 +2,8 @@
  *
  * One emitter a kernel class (emit_row.c, ...) writes wrappers around the tile
  * functions of the .cuh files: constants, what is computed element by element,
- * launches.  A unit holds numbers and names made here (k7, v3), never a text of
+ * launches.  A kernel's launches are one unit, except those that take long to
+ * compile: they stand alone, behind the same functions.  A unit holds numbers and names made here (k7, v3), never a text of
  * the model.
  *
  * All memory is the arena's.  Emission never stops half-way: the first error
@@ -15,11 +16,15 @@
 
 typedef struct {
     Arena *arena;
+    CudaCode *code;
     const Graph *g;
     const char *name;  /* of the kernel: prefix of its symbols */
     int64_t tokens, outputs; /* most of a step */
     int n_args;        /* parameters, then results */
-    Buf head, body;    /* includes; the text after them */
+    Buf head, body;    /* includes; functions that all launches may use */
+    Buf launches, alone; /* of the kernel's unit; one that has its own */
+    Buf *text;         /* the one of them that is written to */
+    int unit;          /* of `launches` */
     CudaKernel *kernel;
     int cap_launches;
     /* By node, may be NULL: values of the kernel that lie in memory of their
@@ -44,10 +49,14 @@ void emit_text(Emit *e, const char *fmt, ...)
 const char *emit_format(Emit *e, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* KERNEL(name, n_args, threads, blocks) and the launch of it, `suffix` behind
- * the kernel's name; the caller writes the body in braces.  l->symbol and
- * l->threads are set here. */
+ * the kernel's name; the caller writes the body in braces.  l->symbol, l->threads
+ * and l->unit are set here.  What is written before the first one is common to
+ * all launches, what is written later belongs to the last one. */
 void emit_kernel(Emit *e, const char *suffix, int threads, int blocks,
                  CudaLaunch l);
+/* The same in a unit of its own, for what takes seconds to compile. */
+void emit_kernel_alone(Emit *e, const char *suffix, int threads, int blocks,
+                       CudaLaunch l);
 /* The last kernel once more, for other steps. */
 void emit_launch_again(Emit *e, CudaLaunch l);
 /* Bytes of scratch that a launch wants besides those asked for before, for

@@ -289,7 +289,7 @@ static void prefill_kernel(const Attention *a, int64_t from)
                     .shared = (ROWS + 2 * KEYS) * a->d * 2};
     emit_include(e, "attention_prefill.cuh");
     check_room(a, "Prefill", l.shared);
-    emit_kernel(e, "_many", PREFILL_THREADS, 2, l);
+    emit_kernel_alone(e, "_many", PREFILL_THREADS, 2, l);
     emit_text(e, "{\n    SHARED_BUFFER(shared);\n    "
                  "attention::prefill<%s_is>(call, shared);\n}\n", e->name);
 }

@@ -195,7 +195,7 @@ static void emit_prepare(Delta *x, CudaLaunch l)
     l.x = (CudaExtent){1, SYM_T, CHUNK};
     l.y = fixed(x->Hk);
     l.shared = prepare_bytes(x);
-    emit_kernel(x->e, "_prepare", BLOCK, 2, l);
+    emit_kernel_alone(x->e, "_prepare", BLOCK, 2, l);
     emit_text(x->e,
               "{\n    static_assert(DeltaPrepare<Rule>::BYTES <= %lld && "
               "DeltaScratch<Rule>::BYTES <= %lld, \"\");\n"
@@ -216,7 +216,7 @@ static void emit_walk(Delta *x, CudaLaunch l, const char *to)
     l.x = fixed(x->Hv * x->dv / columns);
     l.y = fixed(1);
     l.shared = walk_bytes(x, columns);
-    emit_kernel(x->e, "_walk", (int)(2 * columns), 1, l);
+    emit_kernel_alone(x->e, "_walk", (int)(2 * columns), 1, l);
     emit_text(x->e,
               "{\n    static_assert(DeltaWalk<Rule, %lld>::BYTES <= %lld, "
               "\"\");\n    SHARED_BUFFER(shared);\n"

@@ -252,7 +252,9 @@ static void put_gemm(Experts *x, int i, const char *values)
               "        const i64 bytes = %s;\n"
               "        const i64 at = ((i64)piece[0] * %lld + row) * bytes;\n",
               products_rows_bytes(p, part->product[0]), (long long)rows_of(part));
-    product_gemm_tiles(p, part);
+    product_gemm_tiles(p, emit_format(x->e, "%lld", (long long)rows_of(part)),
+                       product_matrix(p, part, 0),
+                       two ? product_matrix(p, part, 1) : NULL);
     emit_text(x->e, "        GemmSums sum = {};\n");
     product_gemm(p, part);
     product_gemm_results(p, i, "sorted.pair[piece[1] + t]");
@@ -262,7 +264,8 @@ static void put_gemm(Experts *x, int i, const char *values)
 static void emit_gemm(Experts *x, int i, int64_t from, const char *values)
 {
     Products *p = x->p;
-    emit_kernel(x->e, product_suffix(p, emit_format(x->e, "m%d", i)), 256, 1,
+    emit_kernel_alone(x->e,
+                product_suffix(p, emit_format(x->e, "m%d", i)), 256, 1,
                 (CudaLaunch){.by = p->lead,
                              .from = from,
                              .to = INT64_MAX,

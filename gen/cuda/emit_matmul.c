@@ -228,18 +228,22 @@ void product_gemm(Products *p, const Part *part)
                   b, b, j, (long long)p->k, (long long)p->k, ring_stages(p));
 }
 
-/* A warp's two tiles are of two matrices, or two rows of one. */
-void product_gemm_tiles(Products *p, const Part *part)
+const char *product_matrix(Products *p, const Part *part, int n)
 {
-    long long all = part->columns / PACK_TILE_ROWS;
-    emit_text(p->e, "    const u8 *w0 = row < %lld ? call.arg[%d] + at : 0;\n", all,
-              products_matrix(p, part->product[0]));
-    if (part->n_products == 2)
-        emit_text(p->e, "    const u8 *w1 = call.arg[%d] + at;\n",
-                  products_matrix(p, part->product[1]));
+    return emit_format(p->e, "call.arg[%d]",
+                       products_matrix(p, part->product[n]));
+}
+
+/* A warp's two tiles are of two matrices, or two rows of one. */
+void product_gemm_tiles(Products *p, const char *rows, const char *matrix,
+                        const char *second)
+{
+    emit_text(p->e, "    const u8 *w0 = row < %s ? %s + at : 0;\n", rows, matrix);
+    if (second)
+        emit_text(p->e, "    const u8 *w1 = %s + at;\n", second);
     else
-        emit_text(p->e, "    const u8 *w1 = row + 1 < %lld ? w0 + bytes : w0;\n",
-                  all);
+        emit_text(p->e, "    const u8 *w1 = row + 1 < %s ? w0 + bytes : w0;\n",
+                  rows);
 }
 
 void product_gemm_results(Products *p, int i, const char *values_row)
@@ -263,24 +267,120 @@ void product_gemm_results(Products *p, int i, const char *values_row)
     emit_text(e, "        });\n");
 }
 
-static void put_gemm_body(Products *p, int i, const char *values)
+/* Parts that take the same code are one launch, block rows one part after the
+ * other: it is compiled once, and a part of few columns leaves no card idle. */
+typedef struct {
+    int n;
+    int *part;  /* the numbers; `part` of the launch counts these */
+} Together;
+
+static bool is_gemm(const Products *p, int i, bool split, bool float_rows)
+{
+    const Part *part = &p->part[i];
+    return (float_rows ? part->float_rows : part->tiles) &&
+           product_is_split(p, part) == split;
+}
+
+/* Those that go with part i and are not before it; none if i follows one. */
+static Together group_of(Products *p, int i, bool split, bool float_rows)
+{
+    Together g = {.part = ARENA_ARRAY(p->e->arena, int, p->n)};
+    const Part *first = &p->part[i];
+    for (int k = 0; k < p->n; k++) {
+        const Part *part = &p->part[k];
+        if (!is_gemm(p, k, split, float_rows) ||
+            part->n_products != first->n_products ||
+            products_type(p, part->product[0]) !=
+                products_type(p, first->product[0]))
+            continue;
+        if (k < i)
+            return (Together){0};
+        g.part[g.n++] = k;
+    }
+    return g;
+}
+
+static int rows_of_block(const Part *part)
+{
+    return part->n_products == 2 ? 4 : 8;
+}
+
+static int64_t gemm_blocks(const Part *part)
+{
+    int each = rows_of_block(part);
+    return (part->columns / PACK_TILE_ROWS + each - 1) / each;
+}
+
+/* What is `of` of the launch's part. */
+typedef const char *PartText(Products *p, int i);
+static const char *choose(Products *p, const Together *g, PartText *of)
+{
+    const char *text = of(p, g->part[g->n - 1]);
+    for (int k = g->n - 2; k >= 0; k--)
+        text = emit_format(p->e, "(part == %d ? %s : %s)", k, of(p, g->part[k]),
+                           text);
+    return text;
+}
+
+static const char *first_matrix(Products *p, int i)
+{
+    return product_matrix(p, &p->part[i], 0);
+}
+
+static const char *second_matrix(Products *p, int i)
+{
+    return product_matrix(p, &p->part[i], 1);
+}
+
+static const char *tile_rows(Products *p, int i)
+{
+    return emit_format(p->e, "%lld",
+                       (long long)p->part[i].columns / PACK_TILE_ROWS);
+}
+
+/* Which part a block is of, and its rows of tiles. */
+static void put_gemm_place(Products *p, const Together *g)
 {
     Emit *e = p->e;
-    const Part *part = &p->part[i];
-    const char *b = products_block(p, part->product[0]);
-    bool two = part->n_products == 2;
+    const Part *part = &p->part[g->part[0]];
+    emit_text(e, "    int y = block_y()%s;\n", g->n > 1 ? ", part = 0" : "");
+    for (int k = 0; k + 1 < g->n; k++) {
+        long long blocks = gemm_blocks(&p->part[g->part[k]]);
+        emit_text(e, "    if (part == %d && y >= %lld) {\n"
+                     "        part = %d;\n        y -= %lld;\n    }\n",
+                  k, blocks, k + 1, blocks);
+    }
+    emit_text(e, "    const int row = y * %d + warp() / 2 * %d;\n"
+                 "    const i64 bytes = %s, at = row * bytes;\n",
+              rows_of_block(part), rows_of_block(part) / 4,
+              products_rows_bytes(p, part->product[0]));
+    product_gemm_tiles(p, choose(p, g, tile_rows), choose(p, g, first_matrix),
+                       part->n_products == 2 ? choose(p, g, second_matrix)
+                                             : NULL);
+}
+
+static void put_gemm_results(Products *p, const Together *g)
+{
+    for (int k = 0; k < g->n; k++) {
+        if (g->n > 1)
+            emit_text(p->e, "    if (part == %d)\n", k);
+        product_gemm_results(p, g->part[k], "first + t");
+    }
+}
+
+static void put_gemm_body(Products *p, const Together *g, const char *values)
+{
+    Emit *e = p->e;
+    const Part *part = &p->part[g->part[0]];
     emit_text(e,
               "{\n    SHARED_BUFFER(shared);\n"
               "    u8 *table = shared + %lld;\n"
               "    %s::table(table, thread(), GEMM_THREADS);\n"
               "    stage_begin();\n"
-              "    const int rows = %s * %lld, first = block_x() * GEMM_COLS;\n"
-              "    const int row = block_y() * %d + warp() / 2 * %d;\n"
-              "    const i64 bytes = %s, at = row * bytes;\n",
-              (long long)product_ring(p), b, emit_count(p->lead),
-              (long long)p->rows, two ? 4 : 8,
-              two ? 1 : 2, products_rows_bytes(p, part->product[0]));
-    product_gemm_tiles(p, part);
+              "    const int rows = %s * %lld, first = block_x() * GEMM_COLS;\n",
+              (long long)product_ring(p), products_block(p, part->product[0]),
+              emit_count(p->lead), (long long)p->rows);
+    put_gemm_place(p, g);
     emit_text(e,
               "    if (first < rows) {\n"
               "        const GemmPlace place = gemm_place_tokens(%s, first, "
@@ -288,45 +388,54 @@ static void put_gemm_body(Products *p, int i, const char *values)
               "        GemmSums sum = {};\n",
               values);
     product_gemm(p, part);
-    product_gemm_results(p, i, "first + t");
+    put_gemm_results(p, g);
     emit_text(e, "    }\n}\n");
 }
 
-static void emit_gemm(Products *p, int i, int64_t from, const char *values)
+static void emit_gemm(Products *p, const Together *g, int64_t from,
+                      const char *values)
 {
     Emit *e = p->e;
-    const Part *part = &p->part[i];
-    int64_t each = part->n_products == 2 ? 4 : 8;
+    int64_t blocks = 0;
+    for (int k = 0; k < g->n; k++)
+        blocks += gemm_blocks(&p->part[g->part[k]]);
     emit_include(e, "gemm.cuh");
-    emit_kernel(e, product_suffix(p, emit_format(e, "m%d", i)), 256, 1,
-                (CudaLaunch){.by = p->lead,
-                             .from = from,
-                             .to = INT64_MAX,
-                             .x = {p->rows, p->lead, 128},
-                             .y = {part->columns / 16, SYM_ONE, each},
-                             .shared = product_ring(p) + products_table(p)});
-    put_gemm_body(p, i, values);
+    emit_kernel_alone(e, product_suffix(p, emit_format(e, "m%d", g->part[0])),
+                      256, 1,
+                      (CudaLaunch){.by = p->lead,
+                                   .from = from,
+                                   .to = INT64_MAX,
+                                   .x = {p->rows, p->lead, 128},
+                                   .y = {blocks, SYM_ONE, 1},
+                                   .shared = product_ring(p) +
+                                             products_table(p)});
+    put_gemm_body(p, g, values);
+}
+
+/* The values for those products in scratch. */
+static const char *gemm_values(Products *p, int64_t from, int split,
+                               bool float_rows)
+{
+    const char *at =
+        emit_scratch(p->e, p->rows * p->k * (split ? 4 : 2), p->lead);
+    product_values(p, split,
+                   emit_format(p->e, "%c%d", float_rows ? 'y' : 'x', split),
+                   from, at);
+    return at;
 }
 
 void product_gemms(Products *p, int64_t from, bool float_rows)
 {
-    Emit *e = p->e;
     for (int split = 0; split < 2; split++) {
         const char *values = NULL;
         for (int i = 0; i < p->n; i++) {
-            const Part *part = &p->part[i];
-            if (!(float_rows ? part->float_rows : part->tiles) ||
-                product_is_split(p, part) != split)
-                continue;
-            if (!values) {
-                values = emit_scratch(e, p->rows * p->k * (split ? 4 : 2),
-                                      p->lead);
-                product_values(p, split,
-                               emit_format(e, "%c%d", float_rows ? 'y' : 'x',
-                                           split),
-                               from, values);
-            }
-            emit_gemm(p, i, from, values);
+            Together g = {0};
+            if (is_gemm(p, i, split, float_rows))
+                g = group_of(p, i, split, float_rows);
+            if (g.n && !values)
+                values = gemm_values(p, from, split, float_rows);
+            if (g.n)
+                emit_gemm(p, &g, from, values);
         }
     }
 }

@@ -34,13 +34,14 @@ static void add_packer(CudaCode *c, BlockType t)
                "KERNEL(%s, 2, %d, 1) { pack_rows<Block_%s>(call); }\n",
                emit_pack_file(t), symbol.data, 32 * WARPS, name);
     const char *kept = arena_strndup(c->arena, symbol.data, symbol.n);
+    int unit = emit_unit(
+        c, (CudaSource){.name = kept, .source = arena_strndup(
+                                          c->arena, text.data, text.n)});
     c->packer[c->n_packers++] = (CudaPacker){.type = t,
-                                             .unit = c->n_units,
+                                             .unit = unit,
                                              .symbol = kept,
                                              .threads = 32 * WARPS,
                                              .tiles_per_block = WARPS};
-    c->unit[c->n_units++] =
-        (CudaSource){kept, arena_strndup(c->arena, text.data, text.n)};
     buf_free(&text);
     buf_free(&symbol);
 }

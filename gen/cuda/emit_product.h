@@ -115,9 +115,13 @@ void product_plain_launches(Products *p);
 void product_gemms(Products *p, int64_t from, bool float_rows);
 /* The statement that multiplies what w0, w1 and place say. */
 void product_gemm(Products *p, const Part *part);
-/* Before it: w0 and w1, of tile row `row`, whose tiles begin `at` bytes into the
- * matrices, `bytes` from row to row; w0 NULL: there is no such row. */
-void product_gemm_tiles(Products *p, const Part *part);
+/* Before it: w0 and w1, of tile row `row` of `rows`, whose tiles begin `at` bytes
+ * into the matrices (expressions; second NULL: there is only one), `bytes` from
+ * row to row; w0 NULL: there is no such row. */
+void product_gemm_tiles(Products *p, const char *rows, const char *matrix,
+                        const char *second);
+/* "call.arg[3]": where matrix n of a part lies. */
+const char *product_matrix(Products *p, const Part *part, int n);
 /* Behind it: sums of part i to row `values_row` (an expression of token t of the
  * block). */
 void product_gemm_results(Products *p, int i, const char *values_row);

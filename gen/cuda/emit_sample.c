@@ -1,5 +1,7 @@
 #include "gen/cuda/emit_sample.h"
 
+#include "gen/cuda/emit_pack.h"
+
 /* As in sample.cuh and sample_list.cuh; the unit checks it. */
 enum {
     SLICE = 128,
@@ -41,24 +43,25 @@ void emit_sample(const Plan *p, CudaCode *c)
     c->sample = -1;
     if (!ids || ids > most_ids)
         return;
+    int unit = emit_unit(c, (CudaSource){.name = "sample", .source = text});
     CudaLaunch *l = ARENA_ARRAY(c->arena, CudaLaunch, 2);
     l[0] = (CudaLaunch){.symbol = "sample_first",
                         .by = SYM_ONE, .from = 1, .to = 1,
                         .x = {slices, SYM_ONE, per_block},
                         .y = one,
-                        .threads = SCAN_THREADS};
+                        .threads = SCAN_THREADS,
+                        .unit = unit};
     l[1] = (CudaLaunch){.symbol = "sample_second",
                         .by = SYM_ONE, .from = 1, .to = 1,
                         .x = one,
                         .y = one,
                         .threads = PICK_THREADS,
-                        .shared = PICK_SHARED};
+                        .shared = PICK_SHARED,
+                        .unit = unit};
     c->sample = c->n_kernels++;
     c->kernel[c->sample] =
-        (CudaKernel){.unit = c->n_units,
-                     .n_args = 2,
+        (CudaKernel){.n_args = 2,
                      .n_launches = 2,
                      .launch = l,
                      .scratch = {slices * SLICE_BYTES, SYM_ONE, 1}};
-    c->unit[c->n_units++] = (CudaSource){"sample", text};
 }

@@ -158,5 +158,6 @@ void emit_tables(CudaCode *c)
     char *text = arena_alloc(c->arena, b.n + 1);
     memcpy(text, b.data, b.n + 1);
     buf_free(&b);
-    c->header[c->n_headers++] = (CudaSource){"codebooks.cuh", text};
+    c->header[c->n_headers++] = (CudaSource){.name = "codebooks.cuh",
+                                               .source = text};
 }

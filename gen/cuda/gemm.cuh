@@ -251,31 +251,34 @@ DEVICE void gemm_results(const GemmSums &sum, int count, const Done &done)
 // ---- matrices of floats: in two parts each, weights and values, so that what
 // f16 loses of a value near 1/10 is less than 2^-18 of it
 
-template <class B, bool HIGH> struct FloatPart : B {
+// The larger part of weights, or what f16 does not hold of them if there is a
+// `table`: one code for both, as the product below takes long to compile.
+template <class B> struct FloatPart : B {
     DEVICE void halves(const typename B::Raw &r, int h, int j, int s,
                        u32 (&w)[2], const u8 *table)
     {
         float v[4];
-        B::floats(r, h, j, s, v, table);
+        B::floats(r, h, j, s, v, 0);
         UNROLL for (int i = 0; i < 2; i++) {
             u32 high = float2_half2(v[2 * i], v[2 * i + 1]);
-            w[i] = HIGH ? high
-                        : float2_half2(v[2 * i] - half_float((u16)high),
-                                       v[2 * i + 1] - half_float((u16)(high >> 16)));
+            w[i] = high;
+            if (table)
+                w[i] = float2_half2(v[2 * i] - half_float((u16)high),
+                                    v[2 * i + 1] - half_float((u16)(high >> 16)));
         }
     }
 };
 
+// Small times large, large times small, large times large.
 template <class B0, class B1, int J, int K, int STAGES>
 DEVICE void gemm_block_floats(GemmSums &sum, u8 *shared, const GemmPlace &p,
                               const u8 *w0, const u8 *w1)
 {
-    typedef FloatPart<B0, true> H0;
-    typedef FloatPart<B1, true> H1;
-    GemmPlace low = p;
-    low.values += K * 2;
-    gemm_block<FloatPart<B0, false>, FloatPart<B1, false>, J, K, 2 * K, STAGES>(
-        sum, shared, p, w0, w1, 0, 0);
-    gemm_block<H0, H1, J, K, 2 * K, STAGES>(sum, shared, low, w0, w1, 0, 0);
-    gemm_block<H0, H1, J, K, 2 * K, STAGES>(sum, shared, p, w0, w1, 0, 0);
+    NO_UNROLL for (int pass = 0; pass < 3; pass++) {
+        const u8 *low = pass == 0 ? shared : 0;
+        GemmPlace values = p;
+        values.values += pass == 1 ? K * 2 : 0;
+        gemm_block<FloatPart<B0>, FloatPart<B1>, J, K, 2 * K, STAGES>(
+            sum, shared, values, w0, w1, low, low);
+    }
 }

@@ -115,9 +115,10 @@ static void describe(const Loaded *l, Reading *m)
                              .launch = &m->launch,
                              .scratch = {0, SYM_ONE, 1}};
     m->unit = (CudaSource){
-        "bandwidth", "#include \"bandwidth.cuh\"\n"
-                     "KERNEL(read_all, 2, 256, 4)\n"
-                     "{\n    read_everything(call);\n}\n"};
+        .name = "bandwidth",
+        .source = "#include \"bandwidth.cuh\"\n"
+                  "KERNEL(read_all, 2, 256, 4)\n"
+                  "{\n    read_everything(call);\n}\n"};
     m->code = (CudaCode){.n_units = 1,
                          .n_headers = l->code->n_headers,
                          .n_kernels = 1,

@@ -69,13 +69,13 @@ static void add_counts(CallBytes *c, int64_t tokens, int64_t outputs)
     memcpy(&c->word[c->n++], pair, sizeof pair);
 }
 
-static KernelRun run_of(const KernelMachine *m, int unit, const CudaLaunch *l,
+static KernelRun run_of(const KernelMachine *m, const CudaLaunch *l,
                         KernelStep s, const CallBytes *call)
 {
     int64_t x = cuda_extent(l->x, s.at.tokens, s.at.outputs);
     int64_t most = (int64_t)l->per_sm * m->multiprocessors;
     return (KernelRun){
-        .unit = unit,
+        .unit = l->unit,
         .symbol = l->symbol,
         .x = l->per_sm && x > most ? most : x,
         .y = cuda_extent(l->y, s.at.tokens, s.at.outputs),
@@ -105,7 +105,7 @@ static const char *launch_all(const KernelMachine *m, const CudaKernel *k,
         int64_t n = dim_value((Dim){1, l->by}, s.at.tokens, s.at.outputs, 0);
         if (n < l->from || n > l->to)
             continue;
-        KernelRun run = run_of(m, k->unit, l, s, call);
+        KernelRun run = run_of(m, l, s, call);
         run.seed = random_below(random, 3) ? random_bits(random) : 0;
         fault = fault_text(a, m->run(m->ctx, &run));
     }

@@ -15,7 +15,7 @@
 #include "cuda/emulator.h"
 #include "runtime/cli/kernel_check.h"
 
-enum { RIG_PAGE = 4096, RIG_PIECE = 8, RIG_PIECES = 200, RIG_THREADS = 2 };
+enum { RIG_PAGE = 4096, RIG_PIECE = 12, RIG_PIECES = 200, RIG_THREADS = 2 };
 
 /* Some units as one source. */
 typedef struct {

@@ -79,31 +79,34 @@ static char *read_text(Arena *a, const char *path)
 
 #define ALL INT64_MAX
 static CudaLaunch launches[] = {
-    {"embed", SYM_T, 1, ALL, {1, SYM_T, 1}, {1, SYM_ONE, 1}, 0, 32, 0},
-    {"append", SYM_T, 1, ALL, {1, SYM_T, 1}, {1, SYM_ONE, 1}, 0, 32, 0},
-    {"mix", SYM_T, 1, ALL, {1, SYM_ONE, 1}, {1, SYM_ONE, 1}, 0, 32, 0},
-    {"head", SYM_R, 1, ALL, {1, SYM_R, 1}, {1, SYM_ONE, 1}, 0, 32, 0},
-    {"add_one", SYM_T, 1, 1, {1, SYM_T, 1}, {1, SYM_ONE, 1}, 0, 32, 0},
+    {"embed", SYM_T, 1, ALL, {1, SYM_T, 1}, {1, SYM_ONE, 1}, 0, 32, 0, 0},
+    {"append", SYM_T, 1, ALL, {1, SYM_T, 1}, {1, SYM_ONE, 1}, 0, 32, 0, 0},
+    {"mix", SYM_T, 1, ALL, {1, SYM_ONE, 1}, {1, SYM_ONE, 1}, 0, 32, 0, 0},
+    {"head", SYM_R, 1, ALL, {1, SYM_R, 1}, {1, SYM_ONE, 1}, 0, 32, 0, 0},
+    {"add_one", SYM_T, 1, 1, {1, SYM_T, 1}, {1, SYM_ONE, 1}, 0, 32, 0, 0},
     /* more blocks than it may have: the kernel loops */
-    {"add_many", SYM_T, 2, ALL, {9, SYM_T, 64}, {1, SYM_ONE, 1}, 1, 64, 0},
+    {"add_many", SYM_T, 2, ALL, {9, SYM_T, 64}, {1, SYM_ONE, 1}, 1, 64, 0, 0},
 };
 static CudaKernel kernels[] = {
-    {0, 3, 1, &launches[0], {0, SYM_ONE, 1}, 0},
-    {0, 2, 1, &launches[1], {0, SYM_ONE, 1}, 0},
-    {0, 3, 1, &launches[2], {128, SYM_ONE, 1}, 0},
-    {0, 4, 1, &launches[3], {0, SYM_ONE, 1}, 0},
-    {0, 3, 2, &launches[4], {0, SYM_ONE, 1}, 4},
+    {3, 1, &launches[0], {0, SYM_ONE, 1}, 0},
+    {2, 1, &launches[1], {0, SYM_ONE, 1}, 0},
+    {3, 1, &launches[2], {128, SYM_ONE, 1}, 0},
+    {4, 1, &launches[3], {0, SYM_ONE, 1}, 0},
+    {3, 2, &launches[4], {0, SYM_ONE, 1}, 4},
 };
 
 static CudaCode toy_code(Arena *a)
 {
     CudaSource *s = ARENA_ARRAY(a, CudaSource, 3);
     s[0] = (CudaSource){"toy",
-                        read_text(a, SOURCE_DIR "/tests/cuda/units/toy.cu")};
+                        read_text(a, SOURCE_DIR "/tests/cuda/units/toy.cu"),
+                        false};
     s[1] = (CudaSource){"common.cuh",
-                        read_text(a, SOURCE_DIR "/gen/cuda/common.cuh")};
+                        read_text(a, SOURCE_DIR "/gen/cuda/common.cuh"),
+                        false};
     s[2] = (CudaSource){"device.cuh",
-                        read_text(a, SOURCE_DIR "/gen/cuda/device.cuh")};
+                        read_text(a, SOURCE_DIR "/gen/cuda/device.cuh"),
+                        false};
     return (CudaCode){.n_units = 1,
                       .n_headers = 2,
                       .n_kernels = 5,
