@@ -7,17 +7,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 
-typedef struct {
-    const CudaCode *code;
-    const Nvrtc *nvrtc; /* NULL: there is none */
-    const char *version; /* of the one that makes, or made, the code */
-    CudaBinary *out;
-    CacheKey *key; /* by unit */
-    bool *hit;
-    Err **error;
-    int *order; /* units: those that take longest first */
-} Work;
-
 /* ---- keys: everything that the code depends on */
 
 /* All headers count for every unit: an edit compiles everything again. */
@@ -35,12 +24,14 @@ static void headers_key(const CudaCode *c, char hex[2 * SHA256_BYTES + 1])
     free(part);
 }
 
-static CacheKey unit_key(const Work *w, const char *headers, int unit)
+/* version: of the compiler that makes, or made, the code. */
+static CacheKey unit_key(const CudaSource *unit, const char *version,
+                         const char *headers, const NvrtcTarget *target)
 {
-    const char *part[4 + NVRTC_OPTIONS] = {"cuda 1", w->version, headers,
-                                           w->code->unit[unit].source};
+    const char *part[4 + NVRTC_OPTIONS] = {"cuda 1", version, headers,
+                                           unit->source};
     char arch[40];
-    nvrtc_options(&w->out->target, arch, part + 4);
+    nvrtc_options(target, arch, part + 4);
     return cache_key(part, 4 + NVRTC_OPTIONS);
 }
 
@@ -88,93 +79,18 @@ static bool recall(int arch, ModuleCache *cache, Remembered *r)
     return there;
 }
 
-/* ---- compiling */
+/* ---- binaries */
 
-static void compile_units(void *ctx, int64_t begin, int64_t end, int thread)
-{
-    Work *w = ctx;
-    (void)thread;
-    for (int64_t i = begin; i < end; i++) {
-        int u = w->order[i];
-        if (!w->hit[u])
-            w->error[u] = nvrtc_compile(w->nvrtc, w->code, u, &w->out->target,
-                                        &w->out->unit[u]);
-    }
-}
-
-/* A unit's text is a fair guess of the time it takes: long ones first, so that
- * no thread is left with one at the end. */
-static void order_units(Work *w)
-{
-    const CudaSource *unit = w->code->unit;
-    for (int i = 0; i < w->code->n_units; i++) {
-        size_t n = strlen(unit[i].source);
-        int at = i;
-        for (; at && strlen(unit[w->order[at - 1]].source) < n; at--)
-            w->order[at] = w->order[at - 1];
-        w->order[at] = i;
-    }
-}
-
-/* The first error; the others are dropped. */
-static Err *first_error(Work *w)
-{
-    Err *first = NULL;
-    for (int i = 0; i < w->code->n_units; i++) {
-        if (first)
-            err_free(w->error[i]);
-        else
-            first = w->error[i];
-    }
-    return first;
-}
-
-static void look_up(Work *w, ModuleCache *cache)
+static void look_up(const CudaCode *c, const char *version, ModuleCache *cache,
+                    CudaBinary *b)
 {
     char headers[2 * SHA256_BYTES + 1];
-    headers_key(w->code, headers);
-    for (int i = 0; i < w->code->n_units; i++) {
-        w->key[i] = unit_key(w, headers, i);
-        w->hit[i] = cache_get(cache, &w->key[i], &w->out->unit[i]);
-        w->out->cached += w->hit[i];
+    headers_key(c, headers);
+    for (int i = 0; i < c->n_units; i++) {
+        b->key[i] = unit_key(&c->unit[i], version, headers, &b->target);
+        b->hit[i] = cache_get(cache, &b->key[i], &b->unit[i]);
+        b->cached += b->hit[i];
     }
-}
-
-static Err *make_missing(Work *w, ModuleCache *cache, Pool *pool)
-{
-    if (w->out->cached == w->code->n_units)
-        return NULL;
-    order_units(w);
-    pool_run(pool, compile_units, w, w->code->n_units);
-    TRY(first_error(w));
-    for (int i = 0; i < w->code->n_units; i++)
-        if (!w->hit[i])
-            cache_put(cache, &w->key[i], w->out->unit[i].data,
-                      w->out->unit[i].n);
-    return NULL;
-}
-
-static Err *get_units(Work *w, ModuleCache *cache, Pool *pool, Err *no_nvrtc)
-{
-    int n = w->code->n_units;
-    w->key = memory_array(n, sizeof *w->key);
-    w->hit = memory_array(n, sizeof *w->hit);
-    w->error = memory_array(n, sizeof *w->error);
-    w->order = memory_array(n, sizeof *w->order);
-    look_up(w, cache);
-    Err *e = NULL;
-    if (w->nvrtc)
-        e = make_missing(w, cache, pool);
-    else if (w->out->cached < n)
-        e = err_new(ERR_DEVICE, "%s; the cache holds %d of %d units",
-                    err_text(no_nvrtc), w->out->cached, n);
-    else
-        log_info("cuda", "no NVRTC here; all %d units were cached", n);
-    free(w->key);
-    free(w->hit);
-    free(w->error);
-    free(w->order);
-    return e;
 }
 
 static void say_newer(const Nvrtc *n, int arch, const NvrtcTarget *t)
@@ -186,33 +102,59 @@ static void say_newer(const Nvrtc *n, int arch, const NvrtcTarget *t)
                     arch, n->major, n->minor, t->name);
 }
 
-Err *cuda_compile(const CudaCode *c, int arch, int driver, ModuleCache *cache,
-                  Pool *pool, CudaBinary *out)
+/* no_nvrtc: NULL if there is one. */
+static Err *check_found(const CudaBinary *b, const Err *no_nvrtc)
+{
+    if (!no_nvrtc)
+        return NULL;
+    if (b->cached < b->n_units)
+        return err_new(ERR_DEVICE, "%s; the cache holds %d of %d units",
+                       err_text(no_nvrtc), b->cached, b->n_units);
+    log_info("cuda", "no NVRTC here; all %d units were cached", b->n_units);
+    return NULL;
+}
+
+Err *cuda_binary_new(const CudaCode *c, int arch, int driver,
+                     ModuleCache *cache, CudaBinary *out)
 {
     Remembered r = {0};
-    Work w = {.code = c, .out = out};
+    const Nvrtc *nvrtc;
     *out = (CudaBinary){.n_units = c->n_units,
-                        .unit = memory_array(c->n_units, sizeof *out->unit)};
-    Err *missing = nvrtc_open(driver, &w.nvrtc);
-    if (w.nvrtc)
-        r = remember(w.nvrtc, arch, cache);
+                        .unit = memory_array(c->n_units, sizeof *out->unit),
+                        .key = memory_array(c->n_units, sizeof *out->key),
+                        .hit = memory_array(c->n_units, sizeof *out->hit)};
+    Err *missing = nvrtc_open(driver, &nvrtc);
+    if (nvrtc)
+        r = remember(nvrtc, arch, cache);
     else if (!recall(arch, cache, &r))
         return missing;
     out->target = r.target;
-    w.version = r.version;
-    if (w.nvrtc)
-        say_newer(w.nvrtc, arch, &out->target);
-    Err *e = get_units(&w, cache, pool, missing);
+    if (nvrtc)
+        say_newer(nvrtc, arch, &out->target);
+    look_up(c, r.version, cache, out);
+    Err *e = check_found(out, missing);
     err_free(missing);
     return e;
 }
 
-Err *cuda_compile_again(const CudaCode *c, int unit, int driver, CudaBinary *b)
+void cuda_binary_keep(const CudaBinary *b, ModuleCache *cache)
+{
+    for (int i = 0; i < b->n_units; i++)
+        if (!b->hit[i] && b->unit[i].n)
+            cache_put(cache, &b->key[i], b->unit[i].data, b->unit[i].n);
+}
+
+Err *cuda_compile_again(const CudaCode *c, int unit, int driver,
+                        ModuleCache *cache, CudaBinary *b)
 {
     const Nvrtc *n;
+    Buf *code = &b->unit[unit];
     TRY(nvrtc_open(driver, &n));
-    buf_clear(&b->unit[unit]);
-    return nvrtc_compile(n, c, unit, &b->target, &b->unit[unit]);
+    buf_clear(code);
+    TRY(nvrtc_compile(n, c, unit, &b->target, code));
+    b->hit[unit] = false;
+    cache_put(cache, &b->key[unit], code->data, code->n);
+    return NULL;
 }
 
 void cuda_binary_free(CudaBinary *b)
@@ -220,5 +162,7 @@ void cuda_binary_free(CudaBinary *b)
     for (int i = 0; i < b->n_units && b->unit; i++)
         buf_free(&b->unit[i]);
     free(b->unit);
+    free(b->key);
+    free(b->hit);
     *b = (CudaBinary){0};
 }

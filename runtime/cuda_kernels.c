@@ -20,6 +20,7 @@ struct CudaKernels {
     int n_binaries, n_cards, n_functions;
     CudaBinary binary[CUDA_MAX_CARDS]; /* by architecture */
     int arch[CUDA_MAX_CARDS];
+    CudaCompiler *compiler;     /* NULL once all is compiled */
     int *first;                 /* of each kernel in CudaOnCard.function */
     int card[CUDA_MAX_CARDS];   /* numbers in the driver's list */
     CudaOnCard on[CUDA_MAX_CARDS];
@@ -145,33 +146,61 @@ static Err *load_module(CudaModule **m, const void *image)
     return e && log[0] ? err_note(e, "%s", log) : e;
 }
 
-static Err *load_unit(CudaKernels *k, CudaBinary *b, int unit, CudaModule **m)
+/* Loads a unit, if the card has not got it. */
+static Err *load_unit(CudaKernels *k, const CudaOnCard *on, int unit)
 {
+    CudaBinary *b = binary_of(k, on->card);
+    CudaModule **m = &on->module[unit];
+    if (*m)
+        return NULL;
     Err *e = load_module(m, b->unit[unit].data);
-    if (e && b->cached) {
+    if (e && b->hit[unit]) {
         /* Sound on disk, but not to this driver: make it anew. */
         log_warning("a cached kernel does not load (%s): compiling again",
                     err_text(e));
         err_free(e);
-        TRY(cuda_compile_again(k->spec.code, unit, k->driver->version, b));
+        TRY(cuda_compile_again(k->spec.code, unit, k->driver->version,
+                               k->spec.cache, b));
         e = load_module(m, b->unit[unit].data);
     }
-    return e ? err_note(e, "unit %s for %s, driver of CUDA %d.%d",
+    return e ? err_note(e, "unit %s for %s, driver of CUDA %d.%d%s",
                         k->spec.code->unit[unit].name, b->target.name,
                         k->driver->version / 1000,
-                        k->driver->version % 1000 / 10)
+                        k->driver->version % 1000 / 10,
+                        nvrtc_is_newer(k->driver->version)
+                            ? ", which is older than NVRTC: install one of its "
+                              "version, or a newer driver"
+                            : "")
              : NULL;
+}
+
+/* What the driver says of a function against what the launch wants of it. */
+static Err *check_function(const CudaOnCard *on, const CudaLaunch *l,
+                           CudaFunction *f)
+{
+    int fixed = 0, threads = 0;
+    TRY(CUDA(l->symbol, cuFuncGetAttribute, &fixed, CUDA_FUNCTION_STATIC_SHARED,
+             f));
+    TRY(CUDA(l->symbol, cuFuncGetAttribute, &threads, CUDA_FUNCTION_THREADS, f));
+    if (l->shared + fixed > on->card->shared)
+        return err_new(ERR_LIMIT,
+                       "kernel %s takes %" PRId64 " bytes of shared memory, "
+                       "blocks on %s have %d",
+                       l->symbol, l->shared + fixed, on->card->name,
+                       on->card->shared);
+    if (l->threads > threads)
+        return err_new(ERR_LIMIT,
+                       "kernel %s has blocks of %d threads, its registers "
+                       "suffice for %d on %s",
+                       l->symbol, l->threads, threads, on->card->name);
+    return NULL;
 }
 
 /* Shared memory above the plain limit must be asked for. */
 static Err *ask_for_shared(const CudaOnCard *on, const CudaLaunch *l,
                            CudaFunction *f)
 {
-    if (l->shared > on->card->shared)
-        return err_new(ERR_LIMIT,
-                       "kernel %s takes %" PRId64 " bytes of shared memory, "
-                       "blocks on %s have %d",
-                       l->symbol, l->shared, on->card->name, on->card->shared);
+    TRY(check_function(on, l, f));
     if (l->shared <= PLAIN_SHARED)
         return NULL;
     return CUDA(l->symbol, cuFuncSetAttribute, f, CUDA_FUNCTION_DYNAMIC_SHARED,
@@ -191,15 +220,19 @@ static Err *find_functions(CudaKernels *k, CudaOnCard *on)
             TRY(ask_for_shared(on, l, *f));
         }
     }
-    for (int i = 0; i < c->n_packers; i++) {
-        const CudaPacker *q = &c->packer[i];
-        TRY(CUDA(q->symbol, cuModuleGetFunction, &on->packer[i],
-                 on->module[q->unit], q->symbol));
-    }
     return NULL;
 }
 
 static Err *load_card(CudaKernels *k, CudaOnCard *on)
+{
+    TRY(CUDA(on->card->name, cuCtxSetCurrent, on->context));
+    for (int i = 0; i < k->spec.code->n_units; i++)
+        TRY(load_unit(k, on, i));
+    return find_functions(k, on);
+}
+
+/* What loading weights takes. */
+static Err *load_packers(CudaKernels *k, CudaOnCard *on)
 {
     const CudaCode *c = k->spec.code;
     on->module = memory_array(c->n_units, sizeof(void *));
@@ -207,9 +240,13 @@ static Err *load_card(CudaKernels *k, CudaOnCard *on)
     on->packer = memory_array(c->n_packers, sizeof(void *));
     on->first = k->first;
     TRY(CUDA(on->card->name, cuCtxSetCurrent, on->context));
-    for (int i = 0; i < c->n_units; i++)
-        TRY(load_unit(k, binary_of(k, on->card), i, &on->module[i]));
-    return find_functions(k, on);
+    for (int i = 0; i < c->n_packers; i++) {
+        const CudaPacker *q = &c->packer[i];
+        TRY(load_unit(k, on, q->unit));
+        TRY(CUDA(q->symbol, cuModuleGetFunction, &on->packer[i],
+                 on->module[q->unit], q->symbol));
+    }
+    return NULL;
 }
 
 static void count_functions(CudaKernels *k)
@@ -222,58 +259,94 @@ static void count_functions(CudaKernels *k)
     }
 }
 
-static Err *compile_all(CudaKernels *k)
+/* ---- making and ending */
+
+static Err *find_binaries(CudaKernels *k)
 {
-    double start = clock_seconds();
     for (int i = 0; i < k->n_cards; i++) {
         const CudaCard *c = k->on[i].card;
         if (binary_of(k, c))
             continue;
         CudaBinary *b = &k->binary[k->n_binaries];
         k->arch[k->n_binaries++] = c->arch;
-        TRY(cuda_compile(k->spec.code, c->arch, k->driver->version,
-                         k->spec.cache, k->spec.pool, b));
+        TRY(cuda_binary_new(k->spec.code, c->arch, k->driver->version,
+                            k->spec.cache, b));
         k->stats.units += b->n_units;
         k->stats.cached += b->cached;
-        for (int u = 0; u < b->n_units; u++)
-            k->stats.bytes += (int64_t)b->unit[u].n;
     }
-    k->stats.compile_s = clock_seconds() - start;
     return NULL;
 }
 
-static Err *load_all(CudaKernels *k)
+static Err *begin(CudaKernels *k)
 {
-    double start = clock_seconds();
-    count_functions(k);
+    TRY(cuda_driver(&k->driver));
+    TRY(use_cards(k));
     for (int i = 0; i < k->n_cards; i++)
-        TRY(load_card(k, &k->on[i]));
-    k->stats.load_s = clock_seconds() - start;
+        TRY(check_room(k, i));
+    TRY(find_binaries(k));
+    k->compiler = cuda_compiler_new(k->spec.code, k->binary, k->n_binaries,
+                                    pool_threads(k->spec.pool));
+    TRY(link_cards(k));
+    count_functions(k);
+    TRY(cuda_compiler_wait(k->compiler, false));
+    for (int i = 0; i < k->n_cards; i++)
+        TRY(load_packers(k, &k->on[i]));
     return NULL;
 }
 
-/* ---- making and ending */
-
-Err *cuda_kernels_new(const CudaKernelsSpec *s, CudaKernels **out)
+Err *cuda_kernels_begin(const CudaKernelsSpec *s, CudaKernels **out)
 {
-    Err *e = NULL;
     CudaKernels *k = memory_array(1, sizeof *k);
     k->spec = *s;
     *out = NULL;
-    DO(cuda_driver(&k->driver));
-    DO(use_cards(k));
+    Err *e = begin(k);
+    if (e)
+        cuda_kernels_free(k);
+    else
+        *out = k;
+    return e;
+}
+
+Err *cuda_kernels_trouble(const CudaKernels *k)
+{
+    return k->compiler ? cuda_compiler_trouble(k->compiler) : NULL;
+}
+
+static Err *await_code(CudaKernels *k)
+{
+    TRY(cuda_compiler_wait(k->compiler, true));
+    k->stats.compile_s = cuda_compiler_seconds(k->compiler);
+    cuda_compiler_free(k->compiler);
+    k->compiler = NULL;
+    for (int i = 0; i < k->n_binaries; i++) {
+        cuda_binary_keep(&k->binary[i], k->spec.cache);
+        for (int u = 0; u < k->binary[i].n_units; u++)
+            k->stats.bytes += (int64_t)k->binary[i].unit[u].n;
+    }
+    return NULL;
+}
+
+Err *cuda_kernels_finish(CudaKernels *k)
+{
+    TRY(await_code(k));
+    double start = clock_seconds();
     for (int i = 0; i < k->n_cards; i++)
-        DO(check_room(k, i));
-    DO(compile_all(k));
-    DO(link_cards(k));
-    DO(load_all(k));
+        TRY(load_card(k, &k->on[i]));
+    k->stats.load_s = clock_seconds() - start;
     for (int i = 0; i < k->n_binaries; i++)
         cuda_binary_free(&k->binary[i]);
     k->spec.cache = NULL;
-    *out = k;
     return NULL;
-out:
-    cuda_kernels_free(k);
+}
+
+Err *cuda_kernels_new(const CudaKernelsSpec *s, CudaKernels **out)
+{
+    TRY(cuda_kernels_begin(s, out));
+    Err *e = cuda_kernels_finish(*out);
+    if (e) {
+        cuda_kernels_free(*out);
+        *out = NULL;
+    }
     return e;
 }
 
@@ -298,6 +371,7 @@ void cuda_kernels_free(CudaKernels *k)
 {
     if (!k)
         return;
+    cuda_compiler_free(k->compiler);
     for (int i = 0; i < k->n_cards; i++)
         leave_card(k, &k->on[i]);
     for (int i = 0; i < k->n_binaries; i++)

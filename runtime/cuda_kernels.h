@@ -1,8 +1,9 @@
 /* cuda_kernels.h - the kernels of a plan as machine code on its cards.
  *
- * Units are compiled side by side by the pool's threads, once for each
+ * Units are compiled side by side, by threads of their own, once for each
  * architecture among the cards, or come from the cache; then every card gets
- * them loaded, once for all logical devices that share it. */
+ * them loaded, once for all logical devices that share it.  Weights can be
+ * loaded in the meantime: that takes the packers alone. */
 #ifndef RUNTIME_CUDA_KERNELS_H
 #define RUNTIME_CUDA_KERNELS_H
 
@@ -16,7 +17,7 @@ typedef struct CudaKernels CudaKernels;
 typedef struct {
     const Plan *plan;     /* all devices of kind "cuda" */
     const CudaCode *code; /* of this plan */
-    ModuleCache *cache;
+    ModuleCache *cache; /* until they are finished */
     Pool *pool;
     bool graphs; /* steps of one token are recorded and replayed */
     bool early;  /* sm_90: a kernel may begin before the last one has ended */
@@ -40,9 +41,14 @@ typedef struct {
     double compile_s, load_s; /* wall seconds */
 } CudaKernelStats;
 
-/* What the spec points to, the cache excepted, must outlive it.  Refuses cards
- * whose memory is taken. */
+/* What the spec points to must outlive it.  Refuses cards whose memory is taken.
+ * begin: what compiles goes on behind it; devices can be opened and loaded.
+ * finish: before the first launch.  new: both. */
+Err *cuda_kernels_begin(const CudaKernelsSpec *s, CudaKernels **out) MUST_USE;
+Err *cuda_kernels_finish(CudaKernels *k) MUST_USE;
 Err *cuda_kernels_new(const CudaKernelsSpec *s, CudaKernels **out) MUST_USE;
+/* What has gone wrong behind begin so far; any thread may ask. */
+Err *cuda_kernels_trouble(const CudaKernels *k) MUST_USE;
 void cuda_kernels_free(CudaKernels *k); /* after its devices; NULL is fine */
 
 const CudaKernelsSpec *cuda_kernels_spec(const CudaKernels *k);

@@ -152,6 +152,7 @@ Err *cuda_load_rows(Device *d, int thread, const PlanWeight *w, int64_t first,
                     int64_t n, const void *src)
 {
     CudaDevice *c = cuda_device(d);
+    TRY(cuda_kernels_trouble(c->kernels)); /* they compile meanwhile */
     TRY(cuda_device_enter(c));
     Err *e = upload(c, thread, w, first, n, src);
     return e ? err_note(e, "loading '%.80s'", w->tensor) : NULL;

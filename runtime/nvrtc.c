@@ -10,8 +10,6 @@
 #include "base/memory.h"
 #include "runtime/library.h"
 
-enum { SPLITS_SINCE = 13 }; /* the version that takes --split-compile */
-
 static Nvrtc nvrtc;
 static Err *trouble; /* why there is none; kept for as long as the program */
 static int for_driver;
@@ -97,6 +95,24 @@ static Err *use_library(void *lib, const char *folder)
     return learn_archs();
 }
 
+/* A library that is there and of no use: the next one may be better. */
+static void pass_over(Err *e, const char *folder, int major)
+{
+    log_warning("%slibnvrtc.so.%d is of no use: %s", folder, major,
+                err_text(e));
+    err_free(e);
+    nvrtc = (Nvrtc){0};
+}
+
+static bool search_in(const char *folder, int major)
+{
+    void *lib = open_in(folder, major);
+    Err *e = lib ? use_library(lib, folder) : NULL;
+    if (e)
+        pass_over(e, folder, major);
+    return lib && !e;
+}
+
 static Err *search(void)
 {
     static const int majors[] = {13, 12};
@@ -107,14 +123,10 @@ static Err *search(void)
         "/usr/local/cuda-13/lib64/", "/usr/local/cuda-12/lib64/"};
     bool new_driver = for_driver == 0 || for_driver >= 13000;
     own_folder(own, sizeof own);
-    for (int m = 0; m < 2; m++) {
-        int major = majors[new_driver ? m : 1 - m];
-        for (size_t i = 0; i < sizeof folder / sizeof *folder; i++) {
-            void *lib = open_in(folder[i], major);
-            if (lib)
-                return use_library(lib, folder[i]);
-        }
-    }
+    for (int m = 0; m < 2; m++)
+        for (size_t i = 0; i < sizeof folder / sizeof *folder; i++)
+            if (search_in(folder[i], majors[new_driver ? m : 1 - m]))
+                return NULL;
     return err_new(ERR_DEVICE,
                    "NVRTC, which compiles CUDA kernels, is not on this "
                    "machine: install libnvrtc.so.%s (package cuda-nvrtc, or put it and "
@@ -133,6 +145,11 @@ Err *nvrtc_open(int driver, const Nvrtc **out)
     pthread_mutex_unlock(&lock);
     *out = trouble ? NULL : &nvrtc;
     return trouble ? err_new(err_code(trouble), "%s", err_text(trouble)) : NULL;
+}
+
+bool nvrtc_is_newer(int driver)
+{
+    return nvrtc.n_archs && nvrtc.major > driver / 1000;
 }
 
 /* ---- compiling */
@@ -215,16 +232,12 @@ static Err *make_program(const Nvrtc *n, const CudaCode *c, int unit,
 Err *nvrtc_compile(const Nvrtc *n, const CudaCode *c, int unit,
                    const NvrtcTarget *t, Buf *out)
 {
-    const char *option[NVRTC_OPTIONS + 1];
+    const char *option[NVRTC_OPTIONS];
     char arch[40];
     NvrtcProgram *p = NULL;
     nvrtc_options(t, arch, option);
-    /* The functions of a unit by several threads: the code is the same, so it
-     * is no part of the options that keys have. */
-    option[NVRTC_OPTIONS] = "--split-compile=4";
     TRY(make_program(n, c, unit, &p));
-    Err *e = NVRTC(n, nvrtcCompileProgram, p,
-                   NVRTC_OPTIONS + (n->major >= SPLITS_SINCE), option);
+    Err *e = NVRTC(n, nvrtcCompileProgram, p, NVRTC_OPTIONS, option);
     if (e)
         e = compile_error(n, p, c->unit[unit].name, e);
     else

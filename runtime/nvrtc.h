@@ -2,7 +2,7 @@
  *
  * Looked for where the system looks for libraries, beside this program and in
  * /usr/local/cuda; version 13 or 12, not newer than the driver if there is a
- * choice.  Any number of threads may compile at once. */
+ * choice.  One that does not answer is passed over with a warning.  Any number of threads may compile at once. */
 #ifndef RUNTIME_NVRTC_H
 #define RUNTIME_NVRTC_H
 
@@ -32,6 +32,10 @@ typedef struct {
  * once for the whole program, for the first caller's driver.  ERR_DEVICE says
  * what to install. */
 Err *nvrtc_open(int driver, const Nvrtc **out) MUST_USE;
+
+/* Whether the one that was opened is of a later major version than that driver,
+ * which then takes none of its code. */
+bool nvrtc_is_newer(int driver);
 
 /* For cards of that architecture; PTX of the newest one known if it is newer
  * than the compiler.  n NULL: as a compiler that knows all would. */

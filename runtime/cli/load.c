@@ -144,13 +144,14 @@ static Err *open_executor(const Options *o, Loaded *l)
     return exec_open(&spec, &l->executor);
 }
 
-static Err *make_host_kernels(const Options *o, Loaded *l, ModuleCache *cache)
+static Err *make_host_kernels(const Options *o, Loaded *l)
 {
     const HostProvider *provider;
     TRY(provider_open(o->provider, &provider));
     if (o->dump)
         TRY(dump_code(provider, l->plan, o->cpu, o->dump));
-    TRY(kernel_set_new(l->plan, provider, o->cpu, cache, l->pool, &l->kernels));
+    TRY(kernel_set_new(l->plan, provider, o->cpu, l->cache, l->pool,
+                       &l->kernels));
     KernelStats s = kernel_set_stats(l->kernels);
     log_info("load", "%d kernels in %d objects, %d of them cached, %lld bytes",
              l->plan->n_kernels, s.groups, s.cached, (long long)s.bytes);
@@ -168,7 +169,7 @@ static Err *dump_source(const Options *o, const Loaded *l)
     return cuda_files_dump(l->code, t.name, o->dump);
 }
 
-static Err *make_cuda_kernels(const Options *o, Loaded *l, ModuleCache *cache)
+static Err *begin_cuda_kernels(const Options *o, Loaded *l)
 {
     TRY(cuda_code(l->plan, &l->code));
     if (o->kernel_dir)
@@ -177,11 +178,25 @@ static Err *make_cuda_kernels(const Options *o, Loaded *l, ModuleCache *cache)
         TRY(dump_source(o, l));
     CudaKernelsSpec spec = {.plan = l->plan,
                             .code = l->code,
-                            .cache = cache,
+                            .cache = l->cache,
                             .pool = l->pool,
                             .graphs = strcmp(o->graphs, "on") == 0,
                             .early = strcmp(o->early, "on") == 0};
-    TRY(cuda_kernels_new(&spec, &l->cuda));
+    return cuda_kernels_begin(&spec, &l->cuda);
+}
+
+static Err *finish_cuda_kernels(const Options *o, Loaded *l)
+{
+    bool show = !o->quiet && isatty(STDERR_FILENO);
+    if (!l->cuda)
+        return NULL;
+    if (show)
+        fputs("\rcompiling kernels ", stderr);
+    Err *e = cuda_kernels_finish(l->cuda);
+    if (show)
+        fputs("\r\033[K", stderr);
+    if (e)
+        return e;
     CudaKernelStats s = cuda_kernels_stats(l->cuda);
     log_info("load",
              "%d kernels in %d units, %d of them cached, %lld bytes; compiled "
@@ -200,10 +215,8 @@ static Err *make_kernels(const Options *o, Loaded *l)
         return err_new(ERR_INPUT, "the plan's devices are neither all host nor "
                                   "all cuda");
     TRY(pool_new(threads > INT32_MAX ? INT32_MAX : (int)threads, &l->pool));
-    ModuleCache *cache = cache_open(o->cache_dir, o->cache_size);
-    Err *e = (host ? make_host_kernels : make_cuda_kernels)(o, l, cache);
-    cache_close(cache);
-    return e;
+    l->cache = cache_open(o->cache_dir, o->cache_size);
+    return (host ? make_host_kernels : begin_cuda_kernels)(o, l);
 }
 
 static Err *load_compiled(const Options *o, const LoadWish *w, Loaded *l)
@@ -215,6 +228,10 @@ static Err *load_compiled(const Options *o, const LoadWish *w, Loaded *l)
     l->times.kernels = lap(&mark);
     TRY(open_executor(o, l));
     l->times.weights = lap(&mark);
+    TRY(finish_cuda_kernels(o, l));
+    l->times.kernels += lap(&mark);
+    cache_close(l->cache);
+    l->cache = NULL;
     return NULL;
 }
 
@@ -261,6 +278,7 @@ void load_close(Loaded *l)
         l->executor->kind->close(l->executor);
     kernel_set_free(l->kernels);
     cuda_kernels_free(l->cuda);
+    cache_close(l->cache);
     cuda_code_free(l->code);
     pool_free(l->pool);
     plan_free(l->plan);

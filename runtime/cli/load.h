@@ -11,7 +11,8 @@
 #include "runtime/session.h"
 #include "runtime/tokenizer.h"
 
-/* Wall seconds; zero for what was not done. */
+/* Wall seconds; zero for what was not done.  Of kernels that compile while
+ * weights are loaded, what was waited for. */
 typedef struct {
     double header, tokenizer, plan, kernels, weights, total;
 } LoadTimes;
@@ -30,6 +31,7 @@ typedef struct {
     Tokenizer *tokenizer; /* NULL if not wished for */
     Plan *plan;           /* NULL with --devices=interp */
     Pool *pool;
+    ModuleCache *cache; /* until kernels are made */
     KernelSet *kernels; /* NULL unless the plan is for host devices */
     CudaCode *code;     /* NULL unless it is for cards */
     CudaKernels *cuda;

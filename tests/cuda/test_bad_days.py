@@ -69,8 +69,8 @@ def refused(what, words, *options, **more):
            status == 1 and words in said and len(lines) == 1, f"{status} {said}")
 
 
-def without_nvrtc():
-    folder = os.path.join(tmp.name, "driver-only")
+def without_nvrtc(name="driver-only"):
+    folder = os.path.join(tmp.name, name)
     os.makedirs(folder, exist_ok=True)
     shutil.copy(os.path.join(FAKES, "libcuda.so.1"), folder)
     return folder
@@ -148,11 +148,27 @@ def outcome(name, n, code):
 for name in exported("cuda_syms.def"):
     for n, code in ((1, 719), (2, 2), (5, 700)):
         outcome(name, n, code)
+QUESTIONS = ("nvrtcVersion", "nvrtcGetNumSupportedArchs", "nvrtcGetSupportedArchs")
 for name in exported("nvrtc_syms.def"):
-    if name != "nvrtcDestroyProgram":  # what it does not give back is its own
+    # what Destroy does not give back is its own; a library that answers no question is passed over
+    if name != "nvrtcDestroyProgram" and not (REAL_NVRTC and name in QUESTIONS):
         outcome(name, 1, 1)
+for n in (2, 5, 9):  # while weights are loaded, or right behind
+    outcome("nvrtcCompileProgram", n, 6)
 
 # ---- NVRTC
+def with_broken_nvrtc():
+    """For a driver of CUDA 12 the first choice is a library that is none, the second the fake."""
+    folder = without_nvrtc("broken")
+    shutil.copy(os.path.join(FAKES, "libnvrtc.so.13"), folder)
+    shutil.copy(os.path.join(FAKES, "libcuda.so.1"), os.path.join(folder, "libnvrtc.so.12"))
+    return folder
+
+
+works("an NVRTC that is none", "libnvrtc.so.12 is of no use", "--devices=cuda", cache="none", want=cuda,
+      libraries=with_broken_nvrtc(), FAKE_CUDA_DRIVER_VERSION="12040")
+refused("a driver too old for NVRTC's code", "older than NVRTC", "--devices=cuda",
+        FAKE_CUDA_DRIVER_VERSION="12040", FAKE_CUDA_FAIL="cuModuleLoadDataEx:1+=200")
 if not REAL_NVRTC:
     works("no NVRTC, but all is cached", "", "--devices=cuda", libraries=NO_NVRTC, want=cuda)
     refused("no NVRTC", "install libnvrtc", "--devices=cuda", libraries=NO_NVRTC, cache="none")
@@ -165,8 +181,17 @@ for name in os.listdir(folder):
         f.seek(100)
         f.write(b"damage")
 works("a damaged cache", "is damaged: compiling again", "--devices=cuda", want=cuda)
+
+
+def entries():
+    return {name: os.stat(os.path.join(folder, name)).st_ino for name in os.listdir(folder)}
+
+
+before = entries()
 works("a cached unit that the driver refuses", "compiling again", "--devices=cuda",
       FAKE_CUDA_FAIL="cuModuleLoadDataEx:1=200", want=cuda)
+after = entries()
+expect("it is replaced", before.keys() == after.keys() and sum(before[k] != after[k] for k in after) == 1)
 os.chmod(folder, 0o777)
 works("a cache that everybody may write to", "everybody may write", "--devices=cuda", "--fuse=none")
 os.chmod(folder, 0o755)
