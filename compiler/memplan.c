@@ -180,11 +180,12 @@ out:
 
 /* ---- does it fit ---- */
 
-/* Bytes that device d lacks with that context; not above 0: it fits. */
-static int64_t lacks(const Plan *p, int d, int64_t context)
+/* Bytes that device d lacks with that context; not above 0: it fits.  besides:
+ * what it must hold beside its regions. */
+static int64_t lacks(const Plan *p, int d, int64_t context, int64_t besides)
 {
     const PlanDevice *dev = &p->device[d];
-    int64_t sum = dev->weights + dev->scratch;
+    int64_t sum = dev->weights + dev->scratch + besides;
     if (dev->capacity == 0)
         return 0; /* no limit */
     for (int i = 0; i < p->n_states; i++) {
@@ -197,22 +198,22 @@ static int64_t lacks(const Plan *p, int d, int64_t context)
     return sum - (dev->capacity - dev->reserve);
 }
 
-static bool fits(const Plan *p, int64_t context)
+static bool fits(const Plan *p, int64_t context, int64_t besides)
 {
     for (int d = 0; d < p->n_devices; d++)
-        if (lacks(p, d, context) > 0)
+        if (lacks(p, d, context, besides) > 0)
             return false;
     return true;
 }
 
 /* The longest context with which every device holds what lies there now; 0 if
  * there is none. */
-static int64_t longest_context(const Plan *p)
+static int64_t longest_context(const Plan *p, int64_t besides)
 {
     int64_t low = 0, high = p->context;
     while (high - low > 1) {
         int64_t mid = low + (high - low) / 2;
-        if (fits(p, mid))
+        if (fits(p, mid, besides))
             low = mid;
         else
             high = mid;
@@ -279,9 +280,10 @@ static void advise_batch(const Plan *p, int worst, int64_t lack, Buf *b)
 }
 
 /* What a person could change, with numbers. */
-static void advise(const Plan *p, int worst, int64_t lack, Buf *b)
+static void advise(const Plan *p, int worst, int64_t lack, int64_t besides,
+                   Buf *b)
 {
-    int64_t context = longest_context(p);
+    int64_t context = longest_context(p, besides);
     if (context)
         buf_printf(b, "; --context=%" PRId64 " would fit", context);
     else
@@ -291,12 +293,12 @@ static void advise(const Plan *p, int worst, int64_t lack, Buf *b)
     buf_printf(b, ", or a smaller --kv type or a file of fewer bits");
 }
 
-Err *memplan_check(const Plan *p)
+Err *memplan_check(const Plan *p, int64_t besides)
 {
     int worst = -1;
     int64_t most = 0;
     for (int i = 0; i < p->n_devices; i++) {
-        int64_t over = lacks(p, i, p->context);
+        int64_t over = lacks(p, i, p->context, besides);
         if (over > most) {
             most = over;
             worst = i;
@@ -305,7 +307,7 @@ Err *memplan_check(const Plan *p)
     if (worst < 0)
         return NULL;
     Buf b = {0};
-    advise(p, worst, most, &b);
+    advise(p, worst, most, besides, &b);
     Err *e = err_new(ERR_LIMIT,
                      "does not fit: %s lacks %" PRId64 " bytes (%.2f GiB)%s",
                      p->device[worst].name, most,

@@ -10,6 +10,8 @@
 #include "compiler/pass.h"
 #include "compiler/schedule.h"
 #include "dsl/dsl.h"
+#include "gen/cuda/cuda.h"
+#include "runtime/cuda_kernels.h"
 
 const char *const stage_name[STAGE_COUNT] = {
 #define X(name, what) #name,
@@ -256,9 +258,33 @@ out:
 
 /* ---- fitting ---- */
 
+static bool is_for_cards(const Plan *p)
+{
+    return p->n_devices && strcmp(p->device[0].kind, "cuda") == 0;
+}
+
+/* A plan whose kernels have no code is refused when they are made. */
+int64_t compile_room(const Plan *p)
+{
+    CudaCode *code;
+    if (!is_for_cards(p))
+        return 0;
+    Err *e = cuda_code(p, &code);
+    int64_t room = e ? 0 : cuda_code_room(code, p);
+    if (!e)
+        cuda_code_free(code);
+    err_free(e);
+    return room;
+}
+
+Err *compile_check(const Plan *p)
+{
+    return memplan_check(p, compile_room(p));
+}
+
 static bool fits(const Plan *p)
 {
-    Err *e = memplan_check(p);
+    Err *e = compile_check(p);
     err_free(e);
     return !e;
 }
@@ -269,11 +295,12 @@ static int64_t most_scratch(const Plan *p)
     for (int i = 0; i < p->n_devices; i++)
         if (p->device[i].scratch > most)
             most = p->device[i].scratch;
-    return most;
+    return most + compile_room(p);
 }
 
-/* Once more with room for the scratch that was needed, if it did not fit. */
-static Err *compile_twice(const CompileRequest *r, Plan **out)
+/* Once more with room for the scratch that was needed, if it did not fit; r has
+ * then the settings of the better one. */
+static Err *compile_twice(CompileRequest *r, Plan **out)
 {
     CompileRequest again = *r;
     Plan *second;
@@ -291,23 +318,47 @@ static Err *compile_twice(const CompileRequest *r, Plan **out)
     bool better = fits(second);
     plan_free(better ? *out : second);
     *out = better ? second : *out;
+    if (better)
+        *r = again;
     return NULL;
 }
 
 static int64_t at_most(int64_t n, int64_t most) { return n < most ? n : most; }
 
-Err *compile_to_fit(const CompileRequest *r, Plan **out)
+/* r has then the settings of *out. */
+static Err *find_fit(CompileRequest *r, Plan **out)
 {
-    CompileRequest less = *r;
-    Settings *s = &less.settings;
-    less.messages = NULL; /* has been said */
+    int64_t scratch = r->settings.scratch;
+    Settings *s = &r->settings;
     Err *e = compile_twice(r, out);
-    while (!e && s->least_batch && !fits(*out) && s->batch > s->least_batch) {
+    while (!e && s->least_batch && s->batch > s->least_batch && !fits(*out)) {
+        r->messages = NULL; /* has been said */
+        s->scratch = scratch;
         s->batch = s->batch / 2 > s->least_batch ? s->batch / 2 : s->least_batch;
         s->outputs = at_most(s->outputs, s->batch);
         plan_free(*out);
         *out = NULL;
-        e = compile_twice(&less, out);
+        e = compile_twice(r, out);
     }
     return e;
+}
+
+Err *compile_to_fit(const CompileRequest *r, Plan **out)
+{
+    CompileRequest quiet = *r;
+    FILE *explain = r->settings.explain;
+    quiet.dump = NULL;
+    quiet.show = NULL;
+    quiet.settings.explain = NULL;
+    Err *e = find_fit(&quiet, out);
+    if (!r->dump && !r->show && !explain)
+        return e;
+    /* the same aloud; what stands before an error, too */
+    err_free(e);
+    plan_free(*out);
+    quiet.dump = r->dump;
+    quiet.show = r->show;
+    quiet.settings.explain = explain;
+    quiet.messages = NULL;
+    return compile_model(&quiet, out);
 }

@@ -41,12 +41,17 @@ typedef struct {
 } CompileRequest;
 
 /* The Plan is the caller's (plan_free).  A plan that does not fit its devices
- * is made all the same: memplan_check says so. */
+ * is made all the same: compile_check says so. */
 Err *compile_model(const CompileRequest *r, Plan **out) MUST_USE;
 /* If it does not fit and layers may be cut otherwise, once more with the
- * scratch memory that turned out to be needed; *out is a plan that fits or else
- * the first one. */
+ * scratch memory that turned out to be needed, and with smaller batches; *out is
+ * a plan that fits or else the last one.  Only that one is shown, dumped and
+ * explained. */
 Err *compile_to_fit(const CompileRequest *r, Plan **out) MUST_USE;
+/* Bytes that kernels want of every device besides its regions. */
+int64_t compile_room(const Plan *p);
+/* memplan_check with them. */
+Err *compile_check(const Plan *p) MUST_USE;
 /* Only as far as the interpreter needs: bound, rounded, not fused.  In a. */
 Err *compile_graph(const CompileRequest *r, Arena *a, Module **out) MUST_USE;
 

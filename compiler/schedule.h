@@ -16,8 +16,8 @@ Err *schedule_build(PassContext *c, const Module *m, Module **kernels,
 /* memplan.c: offsets and region sizes.  Weights and states one after another;
  * scratch by lifetimes, first fit. */
 Err *memplan_assign(Plan *p) MUST_USE;
-/* ERR_LIMIT if a device cannot hold its regions: by how many bytes, on which
- * device, and what would help. */
-Err *memplan_check(const Plan *p) MUST_USE;
+/* ERR_LIMIT if a device cannot hold its regions and so many bytes besides: by how
+ * many bytes, on which device, and what would help. */
+Err *memplan_check(const Plan *p, int64_t besides) MUST_USE;
 
 #endif

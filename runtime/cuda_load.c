@@ -1,18 +1,22 @@
 /* cuda_load.c - weights to a card: each thread of the pool fills pinned buffers
  * in turn; a buffer travels on the thread's own stream while the next one is
- * filled.  Rows that lie in tiles go to memory on the device first, from where
- * a kernel moves them. */
+ * filled.  Rows that lie in tiles go to a slice of the device's scratch first,
+ * from where a kernel moves them; slices are as many as scratch holds, and a
+ * stream waits for the one that had its slice before. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
 #include "runtime/cuda_device.h"
 
-enum { BUFFERS = 2, SLICE_BYTES = 8 << 20 };
+/* Slices where scratch holds none: 32 MiB that no plan knows of. */
+enum { BUFFERS = 2, SLICE_BYTES = 8 << 20, LEAST_SLICES = 4 };
+/* More threads have one buffer each: so much pinned memory is plenty. */
+enum { TWO_BUFFERS_UP_TO = 32 };
 
 typedef struct {
     Pinned host;
-    CudaAddress device; /* for rows to be packed; 0: none yet */
-    int64_t device_bytes;
     CudaEvent *sent; /* the buffer is free again */
     bool busy;
 } Buffer;
@@ -23,26 +27,38 @@ typedef struct {
     int next;
 } Lane;
 
+/* Memory on the device, in scratch or its own. */
+typedef struct {
+    pthread_mutex_t mutex;
+    CudaAddress own; /* 0: none yet */
+    int64_t own_bytes;
+    CudaEvent *packed; /* free again; NULL: never used */
+} Slice;
+
 struct CudaLoader {
-    int n_lanes;
-    Lane *lane;   /* by thread */
-    bool in_scratch; /* the device's buffers are slices of its scratch */
+    int n_lanes, n_slices, n_buffers;
+    Lane *lane; /* by thread */
+    Slice *slice;
+    atomic_uint next;
+    bool in_scratch;
 };
 
 /* ---- buffers */
 
-static int64_t slices_bytes(const CudaLoader *l)
-{
-    return (int64_t)l->n_lanes * BUFFERS * SLICE_BYTES;
-}
-
 void cuda_load_begin(CudaDevice *c, int threads)
 {
-    CudaLoader *l = memory_must(calloc(1, sizeof *l), sizeof *l);
-    size_t bytes = (size_t)threads * sizeof *l->lane;
-    l->lane = memory_must(calloc(1, bytes), bytes);
+    CudaLoader *l = memory_array(1, sizeof *l);
+    int64_t wanted = (int64_t)threads * BUFFERS;
+    int64_t there = c->base.plan->scratch / SLICE_BYTES;
+    l->lane = memory_array(threads, sizeof *l->lane);
     l->n_lanes = threads;
-    l->in_scratch = slices_bytes(l) <= c->base.plan->scratch;
+    l->n_buffers = threads > TWO_BUFFERS_UP_TO ? 1 : BUFFERS;
+    l->in_scratch = there > 0;
+    there = there > 0 ? there : LEAST_SLICES;
+    l->n_slices = (int)(there < wanted ? there : wanted);
+    l->slice = memory_array(l->n_slices, sizeof *l->slice);
+    for (int i = 0; i < l->n_slices; i++)
+        pthread_mutex_init(&l->slice[i].mutex, NULL);
     c->loader = l;
 }
 
@@ -63,24 +79,23 @@ static Err *buffer_free(CudaDevice *c, Buffer *b)
     return CUDA_ON(c, cuEventSynchronize, b->sent);
 }
 
-/* Memory on the device for the n bytes of a buffer. */
-static Err *device_room(CudaDevice *c, int thread, Buffer *b, int64_t n,
-                        CudaAddress *p)
+/* Where the n bytes of a buffer may lie; with the slice's mutex held. */
+static Err *slice_room(CudaDevice *c, Slice *s, int64_t n, CudaAddress *p)
 {
-    CudaLoader *l = c->loader;
-    int number = thread * BUFFERS + (int)(b - l->lane[thread].buffer);
+    const CudaLoader *l = c->loader;
     if (l->in_scratch && n <= SLICE_BYTES) {
-        *p = c->region[REGION_SCRATCH] + (CudaAddress)number * SLICE_BYTES;
+        *p = c->region[REGION_SCRATCH] +
+             (CudaAddress)(s - l->slice) * SLICE_BYTES;
         return NULL;
     }
-    if (n > b->device_bytes) {
-        if (b->device)
-            TRY(CUDA_ON(c, cuMemFree_v2, b->device));
-        b->device = 0;
-        TRY(CUDA_ON(c, cuMemAlloc_v2, &b->device, (size_t)n));
-        b->device_bytes = n;
+    if (n > s->own_bytes) {
+        if (s->own)
+            TRY(CUDA_ON(c, cuMemFree_v2, s->own));
+        s->own = 0;
+        TRY(CUDA_ON(c, cuMemAlloc_v2, &s->own, (size_t)n));
+        s->own_bytes = n;
     }
-    *p = b->device;
+    *p = s->own;
     return NULL;
 }
 
@@ -127,24 +142,63 @@ static Err *pack_rows(CudaDevice *c, CudaStream *stream, const PlanWeight *w,
                              k->threads);
 }
 
+typedef struct {
+    const PlanWeight *w;
+    int64_t rows, bytes;
+    const void *src;
+    CudaAddress to;
+} Piece;
+
+static Err *send(CudaDevice *c, CudaStream *stream, const Piece *p,
+                 CudaAddress to)
+{
+    return CUDA_ON(c, cuMemcpyHtoDAsync_v2, to, p->src, (size_t)p->bytes,
+                   stream);
+}
+
+/* By way of a slice, once what was there before is packed. */
+static Err *send_in_slice(CudaDevice *c, CudaStream *stream, const Piece *p,
+                          Slice *s)
+{
+    CudaAddress room;
+    TRY(slice_room(c, s, p->bytes, &room));
+    if (s->packed)
+        TRY(CUDA_ON(c, cuStreamWaitEvent, stream, s->packed, 0));
+    else
+        TRY(CUDA_ON(c, cuEventCreate, &s->packed, CUDA_EVENT_UNTIMED));
+    TRY(send(c, stream, p, room));
+    TRY(pack_rows(c, stream, p->w, p->rows, room, p->to));
+    return CUDA_ON(c, cuEventRecord, s->packed, stream);
+}
+
+static Err *send_tiles(CudaDevice *c, CudaStream *stream, const Piece *p)
+{
+    CudaLoader *l = c->loader;
+    unsigned n = atomic_fetch_add(&l->next, 1);
+    Slice *s = &l->slice[n % (unsigned)l->n_slices];
+    pthread_mutex_lock(&s->mutex);
+    Err *e = send_in_slice(c, stream, p, s);
+    pthread_mutex_unlock(&s->mutex);
+    return e;
+}
+
 static Err *upload(CudaDevice *c, int thread, const PlanWeight *w,
                    int64_t first, int64_t n, const void *src)
 {
-    Lane *l = &c->loader->lane[thread];
+    CudaLoader *loader = c->loader;
+    Lane *l = &loader->lane[thread];
     Buffer *b = &l->buffer[l->next];
     int64_t row = block_bytes(w->type, w->ne[0]);
-    CudaAddress to = c->region[REGION_WEIGHTS] +
-                     (CudaAddress)(w->offset + first * row);
-    CudaAddress room = to;
+    Piece p = {w, n, n * row, src,
+               c->region[REGION_WEIGHTS] +
+                   (CudaAddress)(w->offset + first * row)};
     if (w->packing == PACK_TILE)
-        TRY(device_room(c, thread, b, n * row, &room));
-    TRY(CUDA_ON(c, cuMemcpyHtoDAsync_v2, room, src, (size_t)(n * row),
-                l->stream));
-    if (w->packing == PACK_TILE)
-        TRY(pack_rows(c, l->stream, w, n, room, to));
+        TRY(send_tiles(c, l->stream, &p));
+    else
+        TRY(send(c, l->stream, &p, p.to));
     TRY(CUDA_ON(c, cuEventRecord, b->sent, l->stream));
     b->busy = true;
-    l->next = (l->next + 1) % BUFFERS;
+    l->next = (l->next + 1) % loader->n_buffers;
     return NULL;
 }
 
@@ -166,8 +220,6 @@ static void free_lane(Lane *lane)
     for (int i = 0; i < BUFFERS; i++) {
         Buffer *b = &lane->buffer[i];
         pinned_free(&b->host);
-        if (b->device)
-            api->cuMemFree_v2(b->device);
         if (b->sent)
             api->cuEventDestroy_v2(b->sent);
     }
@@ -175,16 +227,29 @@ static void free_lane(Lane *lane)
         api->cuStreamDestroy_v2(lane->stream);
 }
 
+static void free_slice(Slice *s)
+{
+    if (s->own)
+        cuda_api()->cuMemFree_v2(s->own);
+    if (s->packed)
+        cuda_api()->cuEventDestroy_v2(s->packed);
+    pthread_mutex_destroy(&s->mutex);
+}
+
 void cuda_load_free(CudaDevice *c)
 {
     CudaLoader *l = c->loader;
-    for (int i = 0; l && i < l->n_lanes; i++) {
+    if (!l)
+        return;
+    for (int i = 0; i < l->n_lanes; i++)
         if (l->lane[i].stream)
             cuda_api()->cuStreamSynchronize(l->lane[i].stream);
+    for (int i = 0; i < l->n_lanes; i++)
         free_lane(&l->lane[i]);
-    }
-    if (l)
-        free(l->lane);
+    for (int i = 0; i < l->n_slices; i++)
+        free_slice(&l->slice[i]);
+    free(l->lane);
+    free(l->slice);
     free(l);
     c->loader = NULL;
 }

@@ -46,7 +46,7 @@ static Err *only_plan(const Options *o, Loaded *l)
     CompileRequest r;
     double start = clock_seconds();
     TRY(request_make(l->arena, o, gguf_info(l->file), 1, &r));
-    TRY(compile_model(&r, &l->plan));
+    TRY(compile_to_fit(&r, &l->plan));
     l->times.plan = clock_seconds() - start;
     return NULL;
 }

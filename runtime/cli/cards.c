@@ -177,8 +177,9 @@ double cards_bandwidth(const Options *o, const Loaded *l)
     ModuleCache *cache = cache_open(o->cache_dir, o->cache_size);
     Err *e = measure(l, cache, &bytes_per_s);
     cache_close(cache);
-    if (e)
-        log_warning("the card's bandwidth is not known: %s", err_text(e));
+    if (!e)
+        return bytes_per_s;
+    log_warning("the card's bandwidth is not known: %s", err_text(e));
     err_free(e);
-    return bytes_per_s;
+    return 0;
 }

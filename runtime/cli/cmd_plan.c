@@ -4,15 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/memory.h"
-#include "compiler/schedule.h"
-#include "gen/cuda/cuda.h"
-#include "runtime/cli/devices.h"
 #include "runtime/cli/options.h"
 #include "runtime/cli/plan_schedule.h"
 #include "runtime/cli/request.h"
-#include "runtime/cuda_kernels.h"
 #include "runtime/gguf.h"
 
 enum { MAX_DEVICES = 64, MAX_ROWS = WEIGHT_CLASS_COUNT + 9 };
@@ -81,20 +76,12 @@ static void add_in_flight(const Plan *p, Row *r)
     }
 }
 
-/* What CUDA kernels want besides the regions, the same on every device. */
+/* What kernels want besides the regions, the same on every device. */
 static void add_kernels(const Plan *p, Row *r)
 {
-    CudaCode *code;
-    if (!devices_are(p->device, p->n_devices, "cuda"))
-        return;
-    Err *e = cuda_code(p, &code);
-    if (e)
-        log_info("plan", "%s", err_text(e));
-    for (int d = 0; d < p->n_devices && !e; d++)
-        r->bytes[d] = cuda_code_room(code, p);
-    if (!e)
-        cuda_code_free(code);
-    err_free(e);
+    int64_t room = compile_room(p);
+    for (int d = 0; d < p->n_devices; d++)
+        r->bytes[d] = room;
 }
 
 /* Alignment is what the regions hold besides; free what the device has left. */
@@ -268,7 +255,7 @@ static Err *report(Arena *a, const Plan *p, const CompileRequest *r,
     char *schedule = NULL;
     size_t n = 0;
     FILE *f = memory_text(&schedule, &n);
-    Err *refusal = memplan_check(p);
+    Err *refusal = compile_check(p);
     Err *e = refusal ? NULL : plan_schedule(a, o, p, r->machine, f);
     fclose(f);
     add_weights(&t);

@@ -16,7 +16,7 @@ static Err *show(Arena *a, const Options *o, const ModelInfo *info)
     if (o->dot && (r.show_stage == STAGE_ast || r.show_stage == STAGE_plan))
         return err_new(ERR_USAGE, "--dot draws graph, fused, schedule and "
                                   "kernels");
-    TRY(compile_model(&r, &plan));
+    TRY(compile_to_fit(&r, &plan));
     plan_free(plan);
     return NULL;
 }

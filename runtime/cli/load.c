@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "compiler/schedule.h"
 #include "gen/cuda/cuda.h"
 #include "runtime/cli/cuda_files.h"
 #include "runtime/cli/devices.h"
@@ -98,7 +97,7 @@ static Err *make_plan(const Options *o, const LoadWish *w, Loaded *l)
     } else {
         TRY(make_request(o, w, l, &r));
         TRY(compile_to_fit(&r, &l->plan));
-        TRY(memplan_check(l->plan));
+        TRY(compile_check(l->plan));
     }
     TRY(plan_verify(l->plan));
     return plan_check_kernels(l->plan);

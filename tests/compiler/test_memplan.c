@@ -219,7 +219,7 @@ Test(memplan, sizes_by_hand)
     cr_assert_eq(p->device[0].weights, WEIGHTS);
     cr_assert_eq(p->device[0].states, 1000 * ROW + FIXED);
     cr_assert_eq(p->device[0].scratch, SCRATCH);
-    cr_assert_null(memplan_check(p)); /* no limit */
+    cr_assert_null(memplan_check(p, 0)); /* no limit */
     plan_free(p);
     arena_free(a);
 }
@@ -231,7 +231,7 @@ static char *refusal(Arena *a, int64_t capacity, int64_t reserve, int n,
     for (int i = 0; i < n; i++)
         machine->device[i].reserve = reserve;
     Plan *p = good_plan(a, parse(a, chain), machine, context);
-    Err *e = memplan_check(p);
+    Err *e = memplan_check(p, 0);
     char *said = e ? arena_strndup(a, err_text(e), strlen(err_text(e))) : NULL;
     if (e)
         cr_assert_eq(err_code(e), ERR_LIMIT);
@@ -308,7 +308,7 @@ Test(memplan, a_context_that_fits_fits_everywhere)
         s.place = "2,1";
         Err *e = plan_of(a, parse(a, two), machine, &s, &p);
         cr_assert_null(e);
-        e = memplan_check(p);
+        e = memplan_check(p, 0);
         cr_assert_eq(e != NULL, pass == 0);
         if (e) { /* 186,000 bytes lack on 0, 88,000 on 1 */
             const char *at = strstr(err_text(e), "--context=");
@@ -342,7 +342,7 @@ Test(memplan, advises_no_more_devices_than_layers)
         Plan *p = good_plan_with(
             a, parse(a, two),
             machine_uniform(a, "host", 1, STEP + LAYER * part / 2), &s);
-        Err *e = memplan_check(p);
+        Err *e = memplan_check(p, 0);
         cr_assert(e);
         cr_expect_eq(strstr(err_text(e), "at least 2 such") != NULL, part > 1,
                      "%s", err_text(e));
