@@ -4,9 +4,9 @@
 
 #include "runtime/cuda_code.h"
 
-/* Writes every kernel of the plan as a unit of its own, and one more for each
- * type that weights in tiles have, to pack them.  *out owns its memory (out->arena); kernels stand in it by
- * their number in the plan. */
+/* Writes every kernel of the plan as a unit, or several, and one more for each
+ * type that weights in tiles have, to pack them.  *out owns its memory
+ * (out->arena); kernels stand in it by their number in the plan. */
 Err *cuda_code(const Plan *p, CudaCode **out) MUST_USE;
 void cuda_code_free(CudaCode *c); /* NULL is fine */
 
