@@ -9,6 +9,32 @@
 
 enum { VEC_COLS = 4, VEC_SHARED = 96 << 10, GEMM_SLAB = 32 << 10 };
 
+/* Parts that take the same code: it stands there once, rows one part after the
+ * other. */
+typedef struct {
+    int n;
+    int *part; /* the numbers; `part` of a launch counts these */
+} Together;
+
+/* Part i and those behind it, all among `takes`, that go with it; none if i
+ * follows one. */
+static Together group_of(Products *p, int i, const bool *takes)
+{
+    Together g = {.part = ARENA_ARRAY(p->e->arena, int, p->n)};
+    const Part *first = &p->part[i];
+    for (int k = 0; k < p->n; k++) {
+        const Part *part = &p->part[k];
+        if (!takes[k] || part->n_products != first->n_products ||
+            products_type(p, part->product[0]) !=
+                products_type(p, first->product[0]))
+            continue;
+        if (k < i)
+            return (Together){0};
+        g.part[g.n++] = k;
+    }
+    return g;
+}
+
 /* ---- few rows */
 
 int product_warps(int64_t tiles)
@@ -30,31 +56,75 @@ int64_t product_table_at(const Products *p, int64_t rows, int cols)
     return product_room_at(p, rows) + WARPS * MATRICES * TILE_ROWS * cols * 4;
 }
 
-static void put_weights(Products *p, const Part *part, const char *sep)
+/* Products of one matrix each in one group of rows; those of two stay alone. */
+static Together vec_group(Products *p, int i)
 {
-    for (int i = 0; i < part->n_products; i++)
-        emit_text(p->e, "%scall.arg[%d]", i ? sep : "",
-                  products_matrix(p, part->product[i]));
+    bool *takes = ARENA_ARRAY(p->e->arena, bool, p->n);
+    if (!p->part[i].tiles)
+        return (Together){0};
+    for (int k = 0; k < p->n; k++)
+        takes[k] = p->part[k].tiles &&
+                   (k == i || p->part[i].n_products == 1);
+    return group_of(p, i, takes);
 }
 
-/* Part i's Vec and its object; the table lies behind everything else. */
-static void put_vec(Products *p, int i, int cols)
+static int64_t group_rows(const Products *p, const Together *g, int n)
+{
+    int64_t rows = 0;
+    for (int k = 0; k < n; k++)
+        rows += p->part[g->part[k]].columns / PACK_TILE_ROWS;
+    return rows;
+}
+
+/* The group's Vec and its object, with the number of its first part; the table
+ * lies behind everything else. */
+static void put_vec(Products *p, const Together *g, int cols)
 {
     Emit *e = p->e;
+    int i = g->part[0], j = products_width(p);
     const Part *part = &p->part[i];
-    int j = products_width(p);
-    emit_text(e, "    typedef Vec<%s, %d, Act%s, %lld, %d, %d, %d> V%d;\n"
+    emit_text(e, "    typedef Vec<%s, %d, Act%s, %lld, %d, %d, %d, %d> V%d;\n"
                  "    const V%d v%d = {{",
               products_block(p, part->product[0]), j, p->act, (long long)p->k,
-              part->n_products, cols, product_warps(p->k / (128 * j)), i, i, i);
-    put_weights(p, part, ", ");
-    emit_text(e, "}, shared, shared + TABLES};\n    typename V%d::Raw r%d;\n", i,
+              part->n_products, cols, product_warps(p->k / (128 * j)), g->n, i, i,
               i);
+    for (int k = 0; k < g->n; k++)
+        for (int m = 0; m < part->n_products; m++)
+            emit_text(e, "%scall.arg[%d]", k + m ? ", " : "",
+                      products_matrix(p, p->part[g->part[k]].product[m]));
+    emit_text(e, "}, shared, shared + TABLES, {");
+    for (int k = 0; k < g->n; k++)
+        emit_text(e, "%s%lld", k ? ", " : "", (long long)group_rows(p, g, k));
+    emit_text(e, "}};\n    typename V%d::Raw r%d;\n", i, i);
 }
 
-static void put_vec_rows(Products *p, int i, int cols)
+/* Before the values are there. */
+static void put_vec_first(Products *p, const Together *g)
+{
+    int i = g->part[0];
+    emit_text(p->e, "    vec_first(v%d, r%d, %lld, unit);\n", i, i,
+              (long long)group_rows(p, g, g->n));
+}
+
+static void put_vec_done(Products *p, const Together *g)
+{
+    for (int k = 0; k < g->n; k++) {
+        const Part *part = &p->part[g->part[k]];
+        long long from = group_rows(p, g, k) * PACK_TILE_ROWS;
+        if (k + 1 < g->n)
+            emit_text(p->e, "        if (n < %lld)\n    ",
+                      from + (long long)part->columns);
+        emit_text(p->e, "        %s_%sp%d(call, t, n - %lld, sum);\n",
+                  p->e->name, p->prefix, g->part[k], from);
+        if (k + 1 < g->n)
+            emit_text(p->e, "        else\n    ");
+    }
+}
+
+static void put_vec_rows(Products *p, const Together *g, int cols)
 {
     Emit *e = p->e;
+    int i = g->part[0];
     const Part *part = &p->part[i];
     emit_text(e,
               "    sync_threads(0, VEC_THREADS);\n"
@@ -62,52 +132,52 @@ static void put_vec_rows(Products *p, int i, int cols)
               "    sync_threads(0, VEC_THREADS);\n"
               "    unit = vec_rows<V%d, %d, %d>(v%d, r%d, room, %lld, unit, "
               "all, [&](int t, int n, const float *sum) {\n"
-              "        if (t < rows)\n"
-              "            %s_%sp%d(call, t, n, sum);\n"
-              "    });\n",
+              "        if (t >= rows)\n"
+              "            return;\n",
               products_block(p, part->product[0]), i, part->n_products, cols, i,
-              i, (long long)part->columns / 16, e->name, p->prefix, i);
+              i, (long long)group_rows(p, g, g->n));
+    put_vec_done(p, g);
+    emit_text(e, "    });\n");
 }
 
-static int64_t vec_units(const Products *p, const Part *part)
+static int64_t vec_units(const Products *p, const Together *g)
 {
     int64_t tiles = p->k / (128 * products_width(p));
     int slots = 8 / product_warps(tiles);
-    return (part->columns / 16 + slots - 1) / slots;
+    return (group_rows(p, g, g->n) + slots - 1) / slots;
 }
 
 /* Where things lie, and what is asked for before the values are there. */
 static void put_vec_begin(Products *p, int cols)
 {
-    Emit *e = p->e;
-    emit_text(e, "    constexpr int TABLES = %lld;\n"
-                 "    float *room = (float *)(shared + %lld);\n"
-                 "    const i64 rows = (i64)%s * %lld;\n"
-                 "    int unit = me;\n",
+    emit_text(p->e, "    constexpr int TABLES = %lld;\n"
+                    "    float *room = (float *)(shared + %lld);\n"
+                    "    const i64 rows = (i64)%s * %lld;\n"
+                    "    int unit = me;\n",
               (long long)product_table_at(p, cols, cols),
               (long long)product_room_at(p, cols), emit_count(p->lead),
               (long long)p->rows);
     int first = 0;
     while (!p->part[first].tiles)
         first++;
-    put_vec(p, first, cols);
-    emit_text(e, "    vec_first(v%d, r%d, %lld, unit);\n", first, first,
-              (long long)p->part[first].columns / 16);
+    Together g = vec_group(p, first);
+    put_vec(p, &g, cols);
+    put_vec_first(p, &g);
 }
 
 static void put_vec_parts(Products *p, int cols)
 {
     bool first = true;
     for (int i = 0; i < p->n; i++) {
-        if (!p->part[i].tiles)
+        Together g = vec_group(p, i);
+        if (!g.n)
             continue;
         if (!first) {
-            put_vec(p, i, cols);
-            emit_text(p->e, "    vec_first(v%d, r%d, %lld, unit);\n", i, i,
-                      (long long)p->part[i].columns / 16);
+            put_vec(p, &g, cols);
+            put_vec_first(p, &g);
         }
         first = false;
-        put_vec_rows(p, i, cols);
+        put_vec_rows(p, &g, cols);
     }
 }
 
@@ -123,11 +193,13 @@ static int64_t vec_shared(const Products *p, int cols)
     return product_table_at(p, cols, cols) + products_table(p);
 }
 
-static int64_t all_vec_units(const Products *p)
+static int64_t all_vec_units(Products *p)
 {
     int64_t units = 0;
-    for (int i = 0; i < p->n; i++)
-        units += p->part[i].tiles ? vec_units(p, &p->part[i]) : 0;
+    for (int i = 0; i < p->n; i++) {
+        Together g = vec_group(p, i);
+        units += g.n ? vec_units(p, &g) : 0;
+    }
     return units;
 }
 
@@ -156,7 +228,7 @@ bool product_has_single(const Products *p)
     return all;
 }
 
-int64_t product_single_units(const Products *p) { return all_vec_units(p); }
+int64_t product_single_units(Products *p) { return all_vec_units(p); }
 int64_t product_single_shared(const Products *p) { return vec_shared(p, 1); }
 void product_single_begin(Products *p) { put_vec_begin(p, 1); }
 void product_single_parts(Products *p) { put_vec_parts(p, 1); }
@@ -267,37 +339,11 @@ void product_gemm_results(Products *p, int i, const char *values_row)
     emit_text(e, "        });\n");
 }
 
-/* Parts that take the same code are one launch, block rows one part after the
- * other: it is compiled once, and a part of few columns leaves no card idle. */
-typedef struct {
-    int n;
-    int *part;  /* the numbers; `part` of the launch counts these */
-} Together;
-
 static bool is_gemm(const Products *p, int i, bool split, bool float_rows)
 {
     const Part *part = &p->part[i];
     return (float_rows ? part->float_rows : part->tiles) &&
            product_is_split(p, part) == split;
-}
-
-/* Those that go with part i and are not before it; none if i follows one. */
-static Together group_of(Products *p, int i, bool split, bool float_rows)
-{
-    Together g = {.part = ARENA_ARRAY(p->e->arena, int, p->n)};
-    const Part *first = &p->part[i];
-    for (int k = 0; k < p->n; k++) {
-        const Part *part = &p->part[k];
-        if (!is_gemm(p, k, split, float_rows) ||
-            part->n_products != first->n_products ||
-            products_type(p, part->product[0]) !=
-                products_type(p, first->product[0]))
-            continue;
-        if (k < i)
-            return (Together){0};
-        g.part[g.n++] = k;
-    }
-    return g;
 }
 
 static int rows_of_block(const Part *part)
@@ -428,10 +474,13 @@ void product_gemms(Products *p, int64_t from, bool float_rows)
 {
     for (int split = 0; split < 2; split++) {
         const char *values = NULL;
+        bool *takes = ARENA_ARRAY(p->e->arena, bool, p->n);
+        for (int i = 0; i < p->n; i++)
+            takes[i] = is_gemm(p, i, split, float_rows);
         for (int i = 0; i < p->n; i++) {
             Together g = {0};
-            if (is_gemm(p, i, split, float_rows))
-                g = group_of(p, i, split, float_rows);
+            if (takes[i])
+                g = group_of(p, i, takes);
             if (g.n && !values)
                 values = gemm_values(p, from, split, float_rows);
             if (g.n)

@@ -77,7 +77,7 @@ void product_launches(Products *p, bool single);
  * shared memory the parts, after which `unit` is this block's first of what has
  * its units behind these. */
 bool product_has_single(const Products *p);
-int64_t product_single_units(const Products *p);
+int64_t product_single_units(Products *p);
 int64_t product_single_shared(const Products *p);
 void product_single_begin(Products *p);
 void product_single_parts(Products *p);

@@ -62,7 +62,9 @@ template <> struct Dot<ActQ16> : DotFloats {};
 // K: values in a row; P: matrices of block type B (with J blocks a lane); COLS:
 // rows of values that each tile is multiplied with; WK: warps along k, which
 // divide the tiles.
-template <class B, int J, class A, int K, int P, int COLS, int WK> struct Vec {
+// PARTS: with P = 1, matrices whose rows of tiles stand one after the other.
+template <class B, int J, class A, int K, int P, int COLS, int WK, int PARTS = 1>
+struct Vec {
     CONSTANT int TILES = K / (128 * J); // along k
     CONSTANT int EACH = TILES / WK;     // of a warp
     CONSTANT int SLOTS = VEC_WARPS / WK;
@@ -73,16 +75,21 @@ template <class B, int J, class A, int K, int P, int COLS, int WK> struct Vec {
     // Two tiles of the widest types do not fit the registers of a lane.
     CONSTANT bool AHEAD = sizeof(Raw) <= 60 * 4;
 
-    const u8 *weight[P]; // of the matrix (of the expert) at hand
+    const u8 *weight[P * PARTS]; // of the matrix (of the expert) at hand
     const u8 *values;    // shared: COLS rows
     const u8 *table;     // shared
+    int first[PARTS];    // row of tiles of a part
 
     // Tile i of this warp in a row of tiles.
     DEVICE int tile(int i) { return warp() % WK + i * WK; }
 
     DEVICE void load(const Vec &v, Raw &r, int row, int p, int i)
     {
-        B::load(r, v.weight[p] + ((i64)row * TILES + tile(i)) * B::BYTES, lane());
+        const u8 *w = v.weight[p];
+        UNROLL for (int k = 1; k < PARTS; k++)
+            if (row >= v.first[k])
+                w = v.weight[k] - (i64)v.first[k] * TILES * B::BYTES;
+        B::load(r, w + ((i64)row * TILES + tile(i)) * B::BYTES, lane());
     }
 
     DEVICE void multiply(const Vec &v, float (&sum)[COLS][2], const Raw &r, int i)
