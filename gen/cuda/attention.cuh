@@ -185,18 +185,19 @@ template <class L> struct Sums {
         int fan = share.part / FAN, fans = (share.parts + FAN - 1) / FAN;
         int n = least(FAN, share.parts - fan * FAN);
         float *unit = slots + (i64)(share.slot - share.part) * SLOT;
-        leave(s, room, unit + (i64)share.part * SLOT);
         u32 *counter = counters + 2 * (share.slot - share.part);
-        if (!is_last(room, counter + 1 + fan, n))
-            return false;
-        gather(s, room, unit + (i64)fan * FAN * SLOT, SLOT, n);
-        if (fans == 1)
-            return true;
-        sync_threads(0, THREADS);
-        leave(s, room, unit + (i64)fan * FAN * SLOT);
-        if (!is_last(room, counter, fans))
-            return false;
-        gather(s, room, unit, FAN * SLOT, fans);
+        // of a fan, then of all fans
+        NO_UNROLL for (int turn = 0; turn < 2; turn++) {
+            i64 from = turn ? 0 : fan * FAN, step = turn ? FAN : 1;
+            leave(s, room, unit + (turn ? fan * FAN : share.part) * (i64)SLOT);
+            if (!is_last(room, turn ? counter : counter + 1 + fan,
+                         turn ? fans : n))
+                return false;
+            gather(s, room, unit + from * SLOT, step * SLOT, turn ? fans : n);
+            if (fans == 1)
+                return true;
+            sync_threads(0, THREADS);
+        }
         return true;
     }
 };

@@ -251,7 +251,7 @@ template <class P> struct Decode {
     }
     DEVICE void open(Room *room, const Ring &r)
     {
-        UNROLL for (int h = 0; h < STAGES - 1; h++)
+        NO_UNROLL for (int h = 0; h < STAGES - 1; h++)
             start(room, r, h);
     }
     DEVICE void attend(const typename P::Args &call, Room *room, State *w,
@@ -322,16 +322,16 @@ template <class P> struct Decode {
     DEVICE void put_rows(float *rows, const Room *room, const S &sums)
     {
         int g = lane() / 4, c = lane() % 4;
-        float sum0 = room->sums.sum[g], sum1 = room->sums.sum[g + 8];
+        float part0 = 1 / room->sums.sum[g], part1 = 1 / room->sums.sum[g + 8];
         float *row0 = rows + g * WIDE, *row1 = row0 + 8 * WIDE;
         UNROLL for (int u = 0; u < S::UNITS; u++) {
             int n = (u * THREADS + thread()) / 32, b = n / 4, j = n % 4;
             int dim0 = V::Type::quad_dim(b, 2 * c, j);
             int dim1 = V::Type::quad_dim(b, 2 * c + 1, j);
-            row0[dim0] = sums.o[u].x / sum0;
-            row0[dim1] = sums.o[u].y / sum0;
-            row1[dim0] = sums.o[u].z / sum1;
-            row1[dim1] = sums.o[u].w / sum1;
+            row0[dim0] = sums.o[u].x * part0;
+            row0[dim1] = sums.o[u].y * part0;
+            row1[dim0] = sums.o[u].z * part1;
+            row1[dim1] = sums.o[u].w * part1;
         }
     }
     DEVICE void finish(const typename P::Args &call, const Share &s, Room *room,
@@ -341,7 +341,8 @@ template <class P> struct Decode {
         float *rows = (float *)room->ring;
         put_rows(rows, room, sums);
         sync_threads(0, THREADS);
-        UNROLL for (int first = 0; first < EACH; first += N) {
+        // Not unrolled: a launch's code is read once, by few blocks.
+        NO_UNROLL for (int first = 0; first < EACH; first += N) {
             auto place = [&](int n, i64 &t, int &i) {
                 int at = (first + n) * THREADS + thread();
                 int head = s.chunk * ROWS + at / D;
