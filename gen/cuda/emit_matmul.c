@@ -1,239 +1,12 @@
 /* emit_matmul.c - kernels of matrix products with one left side.
  *
- * Few rows: one launch, in which each block takes rows of tiles of one part after
- * the other.  Many: the values to f16, then a launch a part.  Matrices as in the
- * file have a slow launch of their own. */
+ * Few rows: one launch (emit_matvec.c).  Many: the values to f16, then a launch a
+ * group of parts.  Matrices as in the file have a slow launch of their own. */
 #include <string.h>
 
 #include "gen/cuda/emit_product.h"
 
-enum { VEC_COLS = 4, VEC_SHARED = 96 << 10, GEMM_SLAB = 32 << 10 };
-
-/* Parts that take the same code: it stands there once, rows one part after the
- * other. */
-typedef struct {
-    int n;
-    int *part; /* the numbers; `part` of a launch counts these */
-} Together;
-
-/* Part i and those behind it, all among `takes`, that go with it; none if i
- * follows one. */
-static Together group_of(Products *p, int i, const bool *takes)
-{
-    Together g = {.part = ARENA_ARRAY(p->e->arena, int, p->n)};
-    const Part *first = &p->part[i];
-    for (int k = 0; k < p->n; k++) {
-        const Part *part = &p->part[k];
-        if (!takes[k] || part->n_products != first->n_products ||
-            products_type(p, part->product[0]) !=
-                products_type(p, first->product[0]))
-            continue;
-        if (k < i)
-            return (Together){0};
-        g.part[g.n++] = k;
-    }
-    return g;
-}
-
-/* ---- few rows */
-
-int product_warps(int64_t tiles)
-{
-    int w = 8;
-    while (tiles % w)
-        w /= 2;
-    return w;
-}
-
-int64_t product_room_at(const Products *p, int64_t rows)
-{
-    return (p->k / 32 * p->act_shared * rows + 127) & -128;
-}
-
-int64_t product_table_at(const Products *p, int64_t rows, int cols)
-{
-    enum { WARPS = 8, MATRICES = 2, TILE_ROWS = 16 };
-    return product_room_at(p, rows) + WARPS * MATRICES * TILE_ROWS * cols * 4;
-}
-
-/* Products of one matrix each in one group of rows; those of two stay alone. */
-static Together vec_group(Products *p, int i)
-{
-    bool *takes = ARENA_ARRAY(p->e->arena, bool, p->n);
-    if (!p->part[i].tiles)
-        return (Together){0};
-    for (int k = 0; k < p->n; k++)
-        takes[k] = p->part[k].tiles &&
-                   (k == i || p->part[i].n_products == 1);
-    return group_of(p, i, takes);
-}
-
-static int64_t group_rows(const Products *p, const Together *g, int n)
-{
-    int64_t rows = 0;
-    for (int k = 0; k < n; k++)
-        rows += p->part[g->part[k]].columns / PACK_TILE_ROWS;
-    return rows;
-}
-
-/* The group's Vec and its object, with the number of its first part; the table
- * lies behind everything else. */
-static void put_vec(Products *p, const Together *g, int cols)
-{
-    Emit *e = p->e;
-    int i = g->part[0], j = products_width(p);
-    const Part *part = &p->part[i];
-    emit_text(e, "    typedef Vec<%s, %d, Act%s, %lld, %d, %d, %d, %d> V%d;\n"
-                 "    const V%d v%d = {{",
-              products_block(p, part->product[0]), j, p->act, (long long)p->k,
-              part->n_products, cols, product_warps(p->k / (128 * j)), g->n, i, i,
-              i);
-    for (int k = 0; k < g->n; k++)
-        for (int m = 0; m < part->n_products; m++)
-            emit_text(e, "%scall.arg[%d]", k + m ? ", " : "",
-                      products_matrix(p, p->part[g->part[k]].product[m]));
-    emit_text(e, "}, shared, shared + TABLES, {");
-    for (int k = 0; k < g->n; k++)
-        emit_text(e, "%s%lld", k ? ", " : "", (long long)group_rows(p, g, k));
-    emit_text(e, "}};\n    typename V%d::Raw r%d;\n", i, i);
-}
-
-/* Before the values are there. */
-static void put_vec_first(Products *p, const Together *g)
-{
-    int i = g->part[0];
-    emit_text(p->e, "    vec_first(v%d, r%d, %lld, unit);\n", i, i,
-              (long long)group_rows(p, g, g->n));
-}
-
-static void put_vec_done(Products *p, const Together *g)
-{
-    for (int k = 0; k < g->n; k++) {
-        const Part *part = &p->part[g->part[k]];
-        long long from = group_rows(p, g, k) * PACK_TILE_ROWS;
-        if (k + 1 < g->n)
-            emit_text(p->e, "        if (n < %lld)\n    ",
-                      from + (long long)part->columns);
-        emit_text(p->e, "        %s_%sp%d(call, t, n - %lld, sum);\n",
-                  p->e->name, p->prefix, g->part[k], from);
-        if (k + 1 < g->n)
-            emit_text(p->e, "        else\n    ");
-    }
-}
-
-static void put_vec_rows(Products *p, const Together *g, int cols)
-{
-    Emit *e = p->e;
-    int i = g->part[0];
-    const Part *part = &p->part[i];
-    emit_text(e,
-              "    sync_threads(0, VEC_THREADS);\n"
-              "    %s::table(shared + TABLES, thread(), VEC_THREADS);\n"
-              "    sync_threads(0, VEC_THREADS);\n"
-              "    unit = vec_rows<V%d, %d, %d>(v%d, r%d, room, %lld, unit, "
-              "all, [&](int t, int n, const float *sum) {\n"
-              "        if (t >= rows)\n"
-              "            return;\n",
-              products_block(p, part->product[0]), i, part->n_products, cols, i,
-              i, (long long)group_rows(p, g, g->n));
-    put_vec_done(p, g);
-    emit_text(e, "    });\n");
-}
-
-static int64_t vec_units(const Products *p, const Together *g)
-{
-    int64_t tiles = p->k / (128 * products_width(p));
-    int slots = 8 / product_warps(tiles);
-    return (group_rows(p, g, g->n) + slots - 1) / slots;
-}
-
-/* Where things lie, and what is asked for before the values are there. */
-static void put_vec_begin(Products *p, int cols)
-{
-    emit_text(p->e, "    constexpr int TABLES = %lld;\n"
-                    "    float *room = (float *)(shared + %lld);\n"
-                    "    const i64 rows = (i64)%s * %lld;\n"
-                    "    int unit = me;\n",
-              (long long)product_table_at(p, cols, cols),
-              (long long)product_room_at(p, cols), emit_count(p->lead),
-              (long long)p->rows);
-    int first = 0;
-    while (!p->part[first].tiles)
-        first++;
-    Together g = vec_group(p, first);
-    put_vec(p, &g, cols);
-    put_vec_first(p, &g);
-}
-
-static void put_vec_parts(Products *p, int cols)
-{
-    bool first = true;
-    for (int i = 0; i < p->n; i++) {
-        Together g = vec_group(p, i);
-        if (!g.n)
-            continue;
-        if (!first) {
-            put_vec(p, &g, cols);
-            put_vec_first(p, &g);
-        }
-        first = false;
-        put_vec_rows(p, &g, cols);
-    }
-}
-
-static void put_vec_body(Products *p, int cols)
-{
-    put_vec_begin(p, cols);
-    products_stage(p, "(int)rows", "room");
-    put_vec_parts(p, cols);
-}
-
-static int64_t vec_shared(const Products *p, int cols)
-{
-    return product_table_at(p, cols, cols) + products_table(p);
-}
-
-static int64_t all_vec_units(Products *p)
-{
-    int64_t units = 0;
-    for (int i = 0; i < p->n; i++) {
-        Together g = vec_group(p, i);
-        units += g.n ? vec_units(p, &g) : 0;
-    }
-    return units;
-}
-
-static void emit_vec(Products *p, int cols, int64_t from, int64_t to)
-{
-    Emit *e = p->e;
-    emit_kernel(e, product_suffix(p, emit_format(e, "v%d", cols)), 256, 2,
-                (CudaLaunch){.by = p->lead,
-                             .from = from,
-                             .to = to,
-                             .x = {all_vec_units(p), SYM_ONE, 1},
-                             .y = {1, SYM_ONE, 1},
-                             .per_sm = 2,
-                             .shared = vec_shared(p, cols)});
-    emit_text(e, "{\n    SHARED_BUFFER(shared);\n"
-                 "    const int me = block_x(), all = blocks_x();\n");
-    put_vec_body(p, cols);
-    emit_text(e, "}\n");
-}
-
-bool product_has_single(const Products *p)
-{
-    bool all = p->rows == 1 && !p->split && vec_shared(p, 1) <= VEC_SHARED;
-    for (int i = 0; i < p->n; i++)
-        all = all && p->part[i].tiles;
-    return all;
-}
-
-int64_t product_single_units(Products *p) { return all_vec_units(p); }
-int64_t product_single_shared(const Products *p) { return vec_shared(p, 1); }
-void product_single_begin(Products *p) { put_vec_begin(p, 1); }
-void product_single_parts(Products *p) { put_vec_parts(p, 1); }
-
-/* ---- many rows */
+enum { GEMM_SLAB = 32 << 10 };
 
 static bool is_float(BlockType t) { return block_info[t].kind == BLOCK_FLOAT; }
 
@@ -480,27 +253,13 @@ void product_gemms(Products *p, int64_t from, bool float_rows)
         for (int i = 0; i < p->n; i++) {
             Together g = {0};
             if (takes[i])
-                g = group_of(p, i, takes);
+                g = product_group(p, i, takes);
             if (g.n && !values)
                 values = gemm_values(p, from, split, float_rows);
             if (g.n)
                 emit_gemm(p, &g, from, values);
         }
     }
-}
-
-/* The launches of few rows in tiles; returns the most rows they take. */
-static int64_t emit_vecs(Products *p, bool single)
-{
-    int64_t few = 0;
-    for (int cols = 1; cols <= VEC_COLS; cols += VEC_COLS - 1)
-        if (p->rows * cols <= VEC_COLS &&
-            vec_shared(p, (int)p->rows * cols) <= VEC_SHARED) {
-            if (cols > 1 || single)
-                emit_vec(p, (int)p->rows * cols, few + 1, cols);
-            few = cols;
-        }
-    return few;
 }
 
 void product_launches(Products *p, bool single)
@@ -511,7 +270,7 @@ void product_launches(Products *p, bool single)
         tiles = tiles || p->part[i].tiles;
     if (tiles) {
         emit_include(e, "matvec.cuh");
-        product_gemms(p, emit_vecs(p, single) + 1, false);
+        product_gemms(p, product_vecs(p, single) + 1, false);
     }
     product_plain_launches(p);
     if (p->split)

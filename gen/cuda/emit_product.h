@@ -66,11 +66,24 @@ int64_t products_table(const Products *p);
 /* If split: the launch that computes the members. */
 void products_members(Products *p);
 
-/* ---- emit_matmul.c and emit_plain.c, for experts too */
+/* "_dv1": a launch's suffix. */
+const char *product_suffix(Products *p, const char *name);
+/* Parts that take the same code: it stands there once, rows one part after the
+ * other. */
+typedef struct {
+    int n;
+    int *part; /* the numbers; `part` of a launch counts these */
+} Together;
 
-/* All launches of products with one matrix for all rows; those of one row only
- * if `single`. */
-void product_launches(Products *p, bool single);
+/* Part i and those behind it, all among `takes`, that go with it; none if i
+ * follows one. */
+Together product_group(Products *p, int i, const bool *takes);
+
+/* ---- emit_matvec.c, for experts too */
+
+/* The launches of few rows in tiles, those of one row only if `single`; returns
+ * the most rows they take. */
+int64_t product_vecs(Products *p, bool single);
 /* For one row: all parts in tiles; units that blocks share out; shared memory;
  * the statements, after `shared`, `me` and `all`: which of how many blocks this
  * is.  The beginning, which names `room`, TABLES and `unit`; behind the values in
@@ -81,35 +94,23 @@ int64_t product_single_units(Products *p);
 int64_t product_single_shared(const Products *p);
 void product_single_begin(Products *p);
 void product_single_parts(Products *p);
-/* "_dv1": a launch's suffix. */
-const char *product_suffix(Products *p, const char *name);
-
 /* Warps along k for so many tiles: they divide them. */
 int product_warps(int64_t tiles);
 /* Shared memory of the launches for few rows: `rows` rows of values, then the
  * parts of sums of `cols` columns; offsets of these and of the table. */
 int64_t product_room_at(const Products *p, int64_t rows);
 int64_t product_table_at(const Products *p, int64_t rows, int cols);
+
+/* ---- emit_matmul.c, for experts too */
+
+/* All launches of products with one matrix for all rows; those of one row only
+ * if `single`. */
+void product_launches(Products *p, bool single);
 /* The launch that brings the values to f16 at `to`, in two parts if split. */
 void product_values(Products *p, bool split, const char *suffix, int64_t from,
                     const char *to);
 /* Matrix of floats times floats: values and weights in two parts. */
 bool product_is_split(const Products *p, const Part *part);
-/* For matrices as in the file: what is asked for early of rows `matrix_row` of
- * part i's matrices, if `when` says so; the stage begins, the values of row `row`
- * go to x; the products, in sumI; shared memory. */
-void product_plain_first(Products *p, int i, const char *matrix_row,
-                         const char *when);
-void product_plain_values(Products *p);
-void product_plain_dots(Products *p, int i, const char *matrix_row,
-                        const char *when);
-int64_t product_plain_values_at(const Products *p);
-int64_t product_plain_shared(const Products *p);
-/* Rows for which all parts share the launch of few rows, and what is beside them;
- * 0: never. */
-int64_t product_plain_few(const Products *p);
-/* All launches of parts as in the file. */
-void product_plain_launches(Products *p);
 /* The launches for many rows, from `from` on, of matrices in tiles, or of float
  * rows. */
 void product_gemms(Products *p, int64_t from, bool float_rows);
@@ -127,6 +128,24 @@ const char *product_matrix(Products *p, const Part *part, int n);
 void product_gemm_results(Products *p, int i, const char *values_row);
 /* Of it: bytes of shared memory for values, the tables lie behind them. */
 int64_t product_ring(const Products *p);
+
+/* ---- emit_plain.c: matrices as in the file */
+
+/* For matrices as in the file: what is asked for early of rows `matrix_row` of
+ * part i's matrices, if `when` says so; the stage begins, the values of row `row`
+ * go to x; the products, in sumI; shared memory. */
+void product_plain_first(Products *p, int i, const char *matrix_row,
+                         const char *when);
+void product_plain_values(Products *p);
+void product_plain_dots(Products *p, int i, const char *matrix_row,
+                        const char *when);
+int64_t product_plain_values_at(const Products *p);
+int64_t product_plain_shared(const Products *p);
+/* Rows for which all parts share the launch of few rows, and what is beside them;
+ * 0: never. */
+int64_t product_plain_few(const Products *p);
+/* All launches of parts as in the file. */
+void product_plain_launches(Products *p);
 
 /* ---- emit_combined.c: the last products of experts, summed up */
 
