@@ -18,7 +18,7 @@ for src in runtime/base/*.c runtime/gguf*.c runtime/plan*.c runtime/module_*.c \
     runtime/cuda*.c runtime/dev*.c runtime/exec.c runtime/flow.c \
     runtime/kernel_set.c runtime/library.c runtime/nvml.c runtime/nvrtc.c \
     runtime/pipeline.c runtime/pool.c runtime/program.c runtime/provider.c \
-    runtime/session.c runtime/weights.c; do
+    runtime/sampler.c runtime/session.c runtime/weights.c; do
     case $src in # as in CMakeLists.txt
         runtime/base/memory.c | runtime/pool.c) extra=-D_GNU_SOURCE ;;
         runtime/dev_host.c) extra=-D_DEFAULT_SOURCE ;;

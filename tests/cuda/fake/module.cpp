@@ -167,6 +167,11 @@ CudaResult cuModuleGetFunction(CudaFunction **f, CudaModule *m,
     std::lock_guard<std::mutex> guard(lock);
     if (!modules.count(m))
         return INVALID_HANDLE;
+    for (CudaFunction *known : m->function)
+        if (!strcmp(known->name, name)) {
+            *f = known;
+            return CUDA_OK;
+        }
     int threads, bytes;
     if (!emu_kernel(m->unit, name, &threads, &bytes))
         return NOT_FOUND;
