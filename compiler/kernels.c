@@ -405,11 +405,16 @@ bool kernel_is_layered(const Graph *k)
     return false;
 }
 
-/* Rows of whole blocks, of a value made here or its reshape. */
+/* Rows of whole blocks, of a value made here or its reshape; no block is of two
+ * heads. */
 static Err *verify_last_rounding(const Graph *k, const Node *n)
 {
-    Ref r = n->arg[0];
+    Ref r = n->arg[0], head = find_op(k, OP_attention);
     int64_t elems = block_info[BT_q8a].elems;
+    if (head == NO_REF)
+        head = find_op(k, OP_delta_rule);
+    if (type_last(&k->node[head].type) % elems)
+        return bad(k, n, "rounds parts of heads together");
     if (n != &k->node[find_op(k, OP_quantize)])
         return bad(k, n, "is the second rounding");
     for (; is_view(&k->node[r]); r = k->node[r].arg[0])

@@ -27,11 +27,14 @@ static Err *open_chooser(CudaDevice *c)
 {
     CudaChooser *h = memory_array(1, sizeof *h);
     c->chooser = h;
-    TRY(CUDA_ON(c, cuMemAlloc_v2, &h->sample, sizeof(CudaSample)));
-    TRY(pinned_grow(c, &h->out, CUDA_SAMPLE_OUT * (int64_t)sizeof(uint64_t)));
-    for (int i = 0; i < CUDA_SAMPLE_OUT; i++)
-        TRY(CUDA_ON(c, cuEventCreate, &h->event[i], CUDA_EVENT_UNTIMED));
-    return NULL;
+    Err *e = CUDA_ON(c, cuMemAlloc_v2, &h->sample, sizeof(CudaSample));
+    if (!e)
+        e = pinned_grow(c, &h->out, CUDA_SAMPLE_OUT * (int64_t)sizeof(uint64_t));
+    for (int i = 0; i < CUDA_SAMPLE_OUT && !e; i++)
+        e = CUDA_ON(c, cuEventCreate, &h->event[i], CUDA_EVENT_UNTIMED);
+    if (e)
+        cuda_choose_free(c);
+    return e;
 }
 
 void cuda_choose_free(CudaDevice *c)

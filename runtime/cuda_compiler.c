@@ -102,7 +102,7 @@ Err *cuda_compiler_wait(CudaCompiler *c, bool all)
 {
     pthread_mutex_lock(&c->mutex);
     int end = all ? c->n_jobs : c->n_packs;
-    while (!c->n_threads && c->next < end)
+    while (!c->n_threads && !c->error && c->next < end)
         do_job(c);
     while (!c->error && (all ? c->done < c->n_jobs : c->packs_done < end))
         pthread_cond_wait(&c->news, &c->mutex);
@@ -141,7 +141,9 @@ CudaCompiler *cuda_compiler_new(const CudaCode *code, CudaBinary *b, int n,
     c->thread = memory_array(threads, sizeof *c->thread);
     if (c->n_jobs) /* known to be there: the binaries say so */
         c->error = nvrtc_open(0, &c->nvrtc);
-    while (c->n_threads < threads && !c->error &&
+    if (c->error) /* read before there is a thread that may set it */
+        threads = 0;
+    while (c->n_threads < threads &&
            pthread_create(&c->thread[c->n_threads], NULL, compile_jobs, c) == 0)
         c->n_threads++;
     return c;
