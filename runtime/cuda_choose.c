@@ -55,26 +55,13 @@ void cuda_choose_free(CudaDevice *c)
     c->chooser = NULL;
 }
 
-static Err *want_tables(CudaDevice *c, CudaChooser *h, int64_t bytes)
-{
-    if (bytes <= h->room)
-        return NULL;
-    h->room = 0;
-    if (h->tables)
-        TRY(CUDA_ON(c, cuMemFree_v2, h->tables));
-    h->tables = 0;
-    TRY(CUDA_ON(c, cuMemAlloc_v2, &h->tables, (size_t)bytes));
-    h->room = bytes;
-    return NULL;
-}
-
 /* The fixed part first, then the tables behind it. */
 static Err *send_sample(CudaDevice *c, CudaChooser *h, const Choosing *how,
                         const NextInputs *next)
 {
     CudaSampleRoom room = cuda_sample_room(how);
     int64_t head = (int64_t)sizeof(CudaSample);
-    TRY(want_tables(c, h, room.bytes));
+    TRY(cuda_grow(c, &h->tables, &h->room, room.bytes));
     char *bytes = memory_must(malloc((size_t)room.bytes), (size_t)room.bytes);
     CudaSample *s = (CudaSample *)(void *)bytes;
     cuda_sample_fill(how, &room, h->tables, bytes);

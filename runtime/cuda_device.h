@@ -52,6 +52,9 @@ Err *cuda_device_enter(const CudaDevice *c) MUST_USE;
 /* At least n bytes; what was there is lost if it has to grow. */
 Err *pinned_grow(const CudaDevice *c, Pinned *m, int64_t n) MUST_USE;
 void pinned_free(Pinned *m);
+/* The same for memory of the device: *p with room for *room bytes, 0 and 0 at
+ * first. */
+Err *cuda_grow(CudaDevice *c, CudaAddress *p, int64_t *room, int64_t n) MUST_USE;
 /* Queues a copy to the device; src may be used again when it returns. */
 Err *cuda_send(CudaDevice *c, CudaAddress to, const char *src,
                int64_t n) MUST_USE;

@@ -88,13 +88,7 @@ static Err *slice_room(CudaDevice *c, Slice *s, int64_t n, CudaAddress *p)
              (CudaAddress)(s - l->slice) * SLICE_BYTES;
         return NULL;
     }
-    if (n > s->own_bytes) {
-        if (s->own)
-            TRY(CUDA_ON(c, cuMemFree_v2, s->own));
-        s->own = 0;
-        TRY(CUDA_ON(c, cuMemAlloc_v2, &s->own, (size_t)n));
-        s->own_bytes = n;
-    }
+    TRY(cuda_grow(c, &s->own, &s->own_bytes, n));
     *p = s->own;
     return NULL;
 }

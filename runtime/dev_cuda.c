@@ -36,6 +36,19 @@ Err *pinned_grow(const CudaDevice *c, Pinned *m, int64_t n)
     return NULL;
 }
 
+Err *cuda_grow(CudaDevice *c, CudaAddress *p, int64_t *room, int64_t n)
+{
+    if (n <= *room)
+        return NULL;
+    *room = 0;
+    if (*p)
+        TRY(CUDA_ON(c, cuMemFree_v2, *p));
+    *p = 0;
+    TRY(CUDA_ON(c, cuMemAlloc_v2, p, (size_t)n));
+    *room = n;
+    return NULL;
+}
+
 /* ---- opening */
 
 static int64_t region_bytes(const PlanDevice *d, Region r)

@@ -149,9 +149,7 @@ void emit_combined(const Combined *c)
                              .per_sm = 1,
                              .shared = shared_of(c, 2)});
     emit_text(e, "{\n    SHARED_BUFFER(shared);\n");
-    put_share(r, "Routed",
-              emit_format(e, "%lld * %s", rows,
-                          products_rows_bytes(r, r->part[0].product[0])));
+    put_share(r, "Routed", products_matrix_bytes(r, &r->part[0]));
     put_share(c->alone, "Alone", "0");
     emit_text(e,
               "    typedef Combined<Routed, Alone, %lld, %lld, %lld, %lld> C;\n"

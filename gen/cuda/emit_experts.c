@@ -61,22 +61,12 @@ static void put_vec_object(Experts *x, int i)
               "    u8 *table = shared + %lld;\n"
               "    const V v = {{",
               products_block(p, part->product[0]), j, p->act, (long long)p->k,
-              part->n_products, product_warps(p->k / (128 * j)),
+              part->n_products, product_warps(p),
               (long long)product_table_at(p, 1, 1));
     for (int k = 0; k < part->n_products; k++)
         emit_text(x->e, "%scall.arg[%d]", k ? ", " : "",
                   products_matrix(p, part->product[k]));
     emit_text(x->e, "}, shared, table};\n");
-}
-
-/* Bytes of an expert's matrix, as an expression. */
-static const char *expert_bytes(Experts *x, int i)
-{
-    const Part *part = &x->p->part[i];
-    int64_t tiles = x->p->k / (128 * products_width(x->p));
-    return emit_format(x->e, "(i64)%lld * %s::BYTES",
-                       (long long)(rows_of(part) * tiles),
-                       products_block(x->p, part->product[0]));
 }
 
 static void put_table(Experts *x, int i)
@@ -96,26 +86,19 @@ static void put_vec(Experts *x, int i)
     put_values(x);
     emit_text(x->e,
               "    stage_begin();\n"
-              "    vec_experts<V, %d>(v, (const i32 *)call.arg[%d], %s "
+              "    vec_experts(v, (const i32 *)call.arg[%d], %s "
               "* %lld, room, %lld, %s, me, all, ask, put,\n"
               "        [&](int pair, int n, const float *sum) { %s_%sp%d(call, "
               "pair, n, sum); });\n",
-              part->n_products, x->ids, emit_count(p->lead), (long long)x->slots,
-              (long long)rows_of(part), expert_bytes(x, i), x->e->name, p->prefix,
+              x->ids, emit_count(p->lead), (long long)x->slots,
+              (long long)rows_of(part), products_matrix_bytes(p, part), x->e->name, p->prefix,
               i);
 }
 
 /* Blocks that have something to do, for each token. */
 static int64_t vec_units(const Experts *x, const Part *part)
 {
-    int64_t tiles = x->p->k / (128 * products_width(x->p));
-    int64_t slots = 8 / product_warps(tiles);
-    return x->slots * ((rows_of(part) + slots - 1) / slots);
-}
-
-static int64_t vec_shared(const Experts *x)
-{
-    return product_table_at(x->p, 1, 1) + products_table(x->p);
+    return x->slots * product_units(x->p, rows_of(part));
 }
 
 static void emit_few(Experts *x, int i, int64_t from)
@@ -127,7 +110,7 @@ static void emit_few(Experts *x, int i, int64_t from)
                              .x = {vec_units(x, &x->p->part[i]), x->p->lead, 1},
                              .y = {1, SYM_ONE, 1},
                              .per_sm = 2,
-                             .shared = vec_shared(x)});
+                             .shared = product_vec_shared(x->p, 1)});
     emit_text(x->e, "{\n    SHARED_BUFFER(shared);\n"
                     "    const int me = block_x(), all = blocks_x();\n");
     put_vec(x, i);
@@ -163,7 +146,7 @@ static void put_together(Experts *x, Products *beside)
               "        vec_expert_first(experts, next, unit - %lld);\n"
               "    put(0);\n",
               x->ids, (long long)x->slots, (long long)rows_of(part),
-              expert_bytes(x, 0), (long long)product_single_units(beside),
+              products_matrix_bytes(p, part), (long long)product_single_units(beside),
               (long long)product_single_units(beside));
     emit_text(e, "    if (unit < %lld) {\n",
               (long long)product_single_units(beside));
@@ -176,16 +159,17 @@ static void put_together(Experts *x, Products *beside)
         emit_text(e, "    sync_threads(0, VEC_THREADS);\n");
     }
     emit_text(e,
-              "    vec_expert_units<%d>(experts, next, room, unit, all,\n"
+              "    vec_expert_units(experts, next, room, unit, all,\n"
               "        [&](int pair, int n, const float *sum) { %s_%sp0(call, "
               "pair, n, sum); });\n",
-              part->n_products, e->name, p->prefix);
+              e->name, p->prefix);
 }
 
 static void emit_together(Experts *x, Products *beside)
 {
     int64_t units = vec_units(x, &x->p->part[0]) + product_single_units(beside);
-    int64_t mine = vec_shared(x), theirs = product_single_shared(beside);
+    int64_t mine = product_vec_shared(x->p, 1),
+            theirs = product_vec_shared(beside, 1);
     emit_kernel(x->e, "_t", 256, 2,
                 (CudaLaunch){.by = x->p->lead,
                              .from = 1,

@@ -5,26 +5,9 @@
 
 enum { VEC_COLS = 4, VEC_SHARED = 96 << 10 };
 
-Together product_group(Products *p, int i, const bool *takes)
+int product_warps(const Products *p)
 {
-    Together g = {.part = ARENA_ARRAY(p->e->arena, int, p->n)};
-    const Part *first = &p->part[i];
-    for (int k = 0; k < p->n; k++) {
-        const Part *part = &p->part[k];
-        if (!takes[k] || part->n_products != first->n_products ||
-            products_type(p, part->product[0]) !=
-                products_type(p, first->product[0]))
-            continue;
-        if (k < i)
-            return (Together){0};
-        g.part[g.n++] = k;
-    }
-    return g;
-}
-
-
-int product_warps(int64_t tiles)
-{
+    int64_t tiles = p->k / (PACK_TILE_UNIT * products_width(p));
     int w = 8;
     while (tiles % w)
         w /= 2;
@@ -72,7 +55,7 @@ static void put_vec(Products *p, const Together *g, int cols)
     emit_text(e, "    typedef Vec<%s, %d, Act%s, %lld, %d, %d, %d, %d> V%d;\n"
                  "    const V%d v%d = {{",
               products_block(p, part->product[0]), j, p->act, (long long)p->k,
-              part->n_products, cols, product_warps(p->k / (128 * j)), g->n, i, i,
+              part->n_products, cols, product_warps(p), g->n, i, i,
               i);
     for (int k = 0; k < g->n; k++)
         for (int m = 0; m < part->n_products; m++)
@@ -107,30 +90,28 @@ static void put_vec_done(Products *p, const Together *g)
     }
 }
 
-static void put_vec_rows(Products *p, const Together *g, int cols)
+static void put_vec_rows(Products *p, const Together *g)
 {
     Emit *e = p->e;
     int i = g->part[0];
-    const Part *part = &p->part[i];
     emit_text(e,
               "    sync_threads(0, VEC_THREADS);\n"
               "    %s::table(shared + TABLES, thread(), VEC_THREADS);\n"
               "    sync_threads(0, VEC_THREADS);\n"
-              "    unit = vec_rows<V%d, %d, %d>(v%d, r%d, room, %lld, unit, "
-              "all, [&](int t, int n, const float *sum) {\n"
+              "    unit = vec_rows(v%d, r%d, room, %lld, unit, all, "
+              "[&](int t, int n, const float *sum) {\n"
               "        if (t >= rows)\n"
               "            return;\n",
-              products_block(p, part->product[0]), i, part->n_products, cols, i,
-              i, (long long)group_rows(p, g, g->n));
+              products_block(p, p->part[i].product[0]), i, i,
+              (long long)group_rows(p, g, g->n));
     put_vec_done(p, g);
     emit_text(e, "    });\n");
 }
 
-static int64_t vec_units(const Products *p, const Together *g)
+int64_t product_units(const Products *p, int64_t rows)
 {
-    int64_t tiles = p->k / (128 * products_width(p));
-    int slots = 8 / product_warps(tiles);
-    return (group_rows(p, g, g->n) + slots - 1) / slots;
+    int slots = 8 / product_warps(p);
+    return (rows + slots - 1) / slots;
 }
 
 /* Where things lie, and what is asked for before the values are there. */
@@ -163,7 +144,7 @@ static void put_vec_parts(Products *p, int cols)
             put_vec_first(p, &g);
         }
         first = false;
-        put_vec_rows(p, &g, cols);
+        put_vec_rows(p, &g);
     }
 }
 
@@ -174,7 +155,7 @@ static void put_vec_body(Products *p, int cols)
     put_vec_parts(p, cols);
 }
 
-static int64_t vec_shared(const Products *p, int cols)
+int64_t product_vec_shared(const Products *p, int cols)
 {
     return product_table_at(p, cols, cols) + products_table(p);
 }
@@ -184,7 +165,7 @@ static int64_t all_vec_units(Products *p)
     int64_t units = 0;
     for (int i = 0; i < p->n; i++) {
         Together g = vec_group(p, i);
-        units += g.n ? vec_units(p, &g) : 0;
+        units += g.n ? product_units(p, group_rows(p, &g, g.n)) : 0;
     }
     return units;
 }
@@ -199,7 +180,7 @@ static void emit_vec(Products *p, int cols, int64_t from, int64_t to)
                              .x = {all_vec_units(p), SYM_ONE, 1},
                              .y = {1, SYM_ONE, 1},
                              .per_sm = 2,
-                             .shared = vec_shared(p, cols)});
+                             .shared = product_vec_shared(p, cols)});
     emit_text(e, "{\n    SHARED_BUFFER(shared);\n"
                  "    const int me = block_x(), all = blocks_x();\n");
     put_vec_body(p, cols);
@@ -208,14 +189,13 @@ static void emit_vec(Products *p, int cols, int64_t from, int64_t to)
 
 bool product_has_single(const Products *p)
 {
-    bool all = p->rows == 1 && !p->split && vec_shared(p, 1) <= VEC_SHARED;
+    bool all = p->rows == 1 && !p->split && product_vec_shared(p, 1) <= VEC_SHARED;
     for (int i = 0; i < p->n; i++)
         all = all && p->part[i].tiles;
     return all;
 }
 
 int64_t product_single_units(Products *p) { return all_vec_units(p); }
-int64_t product_single_shared(const Products *p) { return vec_shared(p, 1); }
 void product_single_begin(Products *p) { put_vec_begin(p, 1); }
 void product_single_parts(Products *p) { put_vec_parts(p, 1); }
 
@@ -224,7 +204,7 @@ int64_t product_vecs(Products *p, bool single)
     int64_t few = 0;
     for (int cols = 1; cols <= VEC_COLS; cols += VEC_COLS - 1)
         if (p->rows * cols <= VEC_COLS &&
-            vec_shared(p, (int)p->rows * cols) <= VEC_SHARED) {
+            product_vec_shared(p, (int)p->rows * cols) <= VEC_SHARED) {
             if (cols > 1 || single)
                 emit_vec(p, (int)p->rows * cols, few + 1, cols);
             few = cols;

@@ -47,6 +47,13 @@ const char *products_rows_bytes(Products *p, Ref product)
                            PACK_TILE_ROWS);
 }
 
+const char *products_matrix_bytes(Products *p, const Part *part)
+{
+    return emit_format(p->e, "%lld * %s",
+                       (long long)part->columns / PACK_TILE_ROWS,
+                       products_rows_bytes(p, part->product[0]));
+}
+
 /* ---- which products meet */
 
 static int find(int *parent, int i)
@@ -261,6 +268,23 @@ Products *products_new(Emit *e, OpKind kind, const char *prefix)
     find_values(p, emit_find(e, kind));
     find_parts(p);
     return p;
+}
+
+Together product_group(Products *p, int i, const bool *takes)
+{
+    Together g = {.part = ARENA_ARRAY(p->e->arena, int, p->n)};
+    const Part *first = &p->part[i];
+    for (int k = 0; k < p->n; k++) {
+        const Part *part = &p->part[k];
+        if (!takes[k] || part->n_products != first->n_products ||
+            products_type(p, part->product[0]) !=
+                products_type(p, first->product[0]))
+            continue;
+        if (k < i)
+            return (Together){0};
+        g.part[g.n++] = k;
+    }
+    return g;
 }
 
 void products_include(Products *p)

@@ -61,6 +61,8 @@ void products_include(Products *p);
 void products_done(Products *p, int i);
 /* Bytes, as an expression, from 16 rows of the matrix to the next. */
 const char *products_rows_bytes(Products *p, Ref product);
+/* Likewise, of one of a part's matrices, in tiles. */
+const char *products_matrix_bytes(Products *p, const Part *part);
 /* Bytes of shared memory for the lookup tables of the matrices' types. */
 int64_t products_table(const Products *p);
 /* If split: the launch that computes the members. */
@@ -84,22 +86,25 @@ Together product_group(Products *p, int i, const bool *takes);
 /* The launches of few rows in tiles, those of one row only if `single`; returns
  * the most rows they take. */
 int64_t product_vecs(Products *p, bool single);
-/* For one row: all parts in tiles; units that blocks share out; shared memory;
- * the statements, after `shared`, `me` and `all`: which of how many blocks this
+/* For one row: all parts in tiles; units that blocks share out; the
+ * statements, after `shared`, `me` and `all`: which of how many blocks this
  * is.  The beginning, which names `room`, TABLES and `unit`; behind the values in
  * shared memory the parts, after which `unit` is this block's first of what has
  * its units behind these. */
 bool product_has_single(const Products *p);
 int64_t product_single_units(Products *p);
-int64_t product_single_shared(const Products *p);
 void product_single_begin(Products *p);
 void product_single_parts(Products *p);
-/* Warps along k for so many tiles: they divide them. */
-int product_warps(int64_t tiles);
+/* Warps that share a row of tiles along k, which they divide; units of so many
+ * rows of tiles. */
+int product_warps(const Products *p);
+int64_t product_units(const Products *p, int64_t rows);
 /* Shared memory of the launches for few rows: `rows` rows of values, then the
  * parts of sums of `cols` columns; offsets of these and of the table. */
 int64_t product_room_at(const Products *p, int64_t rows);
 int64_t product_table_at(const Products *p, int64_t rows, int cols);
+/* All of it, for `cols` rows. */
+int64_t product_vec_shared(const Products *p, int cols);
 
 /* ---- emit_matmul.c, for experts too */
 

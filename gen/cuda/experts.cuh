@@ -155,13 +155,7 @@ template <class C, class S, bool ROUTED> struct CombinedWarp {
         float sum[2] = {};
         Dot<typename S::Act>::template add<B, S::WIDTH>(sum, r, values, 0, S::PIECE,
                                                         table);
-        UNROLL for (int h = 0; h < 2; h++) {
-            float s = sum[h];
-            s += shuffle_xor(s, 1);
-            s += shuffle_xor(s, 2);
-            if ((lane() & 3) == 0)
-                to[lane() / 4 + 8 * h] = s;
-        }
+        put_row_sums(to, sum);
     }
 
     template <class Done>

@@ -57,6 +57,18 @@ struct DotFloats {
 template <> struct Dot<ActF32> : DotFloats {};
 template <> struct Dot<ActQ16> : DotFloats {};
 
+// Sums of rows g and g + 8, which four lanes share, to 16 floats at `to`.
+DEVICE void put_row_sums(float *to, const float (&sum)[2])
+{
+    UNROLL for (int h = 0; h < 2; h++) {
+        float s = sum[h];
+        s += shuffle_xor(s, 1);
+        s += shuffle_xor(s, 2);
+        if ((lane() & 3) == 0)
+            to[lane() / 4 + 8 * h] = s;
+    }
+}
+
 // ---- a group of products that share columns
 
 // K: values in a row; P: matrices of block type B (with J blocks a lane); COLS:
@@ -68,7 +80,7 @@ struct Vec {
     CONSTANT int TILES = K / (128 * J); // along k
     CONSTANT int EACH = TILES / WK;     // of a warp
     CONSTANT int SLOTS = VEC_WARPS / WK;
-    CONSTANT int MATRICES = P;
+    CONSTANT int MATRICES = P, ROWS = COLS;
     // floats of shared memory for the parts of sums
     CONSTANT int ROOM = VEC_WARPS * P * COLS * 16;
     typedef typename B::Raw Raw;
@@ -80,6 +92,7 @@ struct Vec {
     const u8 *table;     // shared
     int first[PARTS];    // row of tiles of a part
 
+    DEVICE int slot() { return warp() / WK; }
     // Tile i of this warp in a row of tiles.
     DEVICE int tile(int i) { return warp() % WK + i * WK; }
 
@@ -104,13 +117,7 @@ struct Vec {
     DEVICE void put(float *room, const float (&sum)[COLS][2], int p)
     {
         UNROLL for (int t = 0; t < COLS; t++)
-            UNROLL for (int h = 0; h < 2; h++) {
-                float s = sum[t][h];
-                s += shuffle_xor(s, 1);
-                s += shuffle_xor(s, 2);
-                if ((lane() & 3) == 0)
-                    room[((warp() * P + p) * COLS + t) * 16 + lane() / 4 + 8 * h] = s;
-            }
+            put_row_sums(room + ((warp() * P + p) * COLS + t) * 16, sum[t]);
     }
 
     // The products of row `row` of tiles.  `next` holds its first tile, and in
@@ -147,30 +154,37 @@ struct Vec {
     }
 };
 
+// The end of a unit, whose first row of tiles is `row` of `rows`: done(t, n, sums)
+// of its sums, as in vec_rows.
+template <class V, class Done>
+DEVICE void vec_unit_end(const float *room, int row, int rows, const Done &done)
+{
+    sync_threads(0, VEC_THREADS);
+    for (int i = thread(); i < V::SLOTS * 16 * V::ROWS; i += VEC_THREADS) {
+        int m = i % 16, s = i / 16 % V::SLOTS, t = i / 16 / V::SLOTS;
+        float sums[V::MATRICES];
+        UNROLL for (int p = 0; p < V::MATRICES; p++)
+            sums[p] = V::total(room, s, p, t, m);
+        if (row + s < rows)
+            done(t, (row + s) * 16 + m, sums);
+    }
+    sync_threads(0, VEC_THREADS);
+}
+
 // All rows of tiles [0, rows) of matrices with a shared left side, in units of
 // SLOTS; this block takes units unit, unit + step, ..; returns the first unit
 // behind the last, less `units` (the next group's first).
 // done(t, n, sums): the sums of values row t, column n, one a matrix.
-template <class V, int P, int COLS, class Done>
+template <class V, class Done>
 DEVICE int vec_rows(const V &v, typename V::Raw &next, float *room, int rows,
                     int unit, int step, const Done &done)
 {
-    const int slot = warp() / (VEC_WARPS / V::SLOTS);
     const int units = (int)ceil_div(rows, V::SLOTS);
     for (; unit < units; unit += step) {
-        int row = unit * V::SLOTS + slot, after = row + step * V::SLOTS;
+        int row = unit * V::SLOTS + V::slot(), after = row + step * V::SLOTS;
         if (row < rows)
             V::row(v, room, next, row, v, after < rows ? after : -1);
-        sync_threads(0, VEC_THREADS);
-        for (int i = thread(); i < V::SLOTS * 16 * COLS; i += VEC_THREADS) {
-            int m = i % 16, s = i / 16 % V::SLOTS, t = i / 16 / V::SLOTS;
-            float sums[P];
-            UNROLL for (int p = 0; p < P; p++)
-                sums[p] = V::total(room, s, p, t, m);
-            if (unit * V::SLOTS + s < rows)
-                done(t, (unit * V::SLOTS + s) * 16 + m, sums);
-        }
-        sync_threads(0, VEC_THREADS);
+        vec_unit_end<V>(room, unit * V::SLOTS, rows, done);
     }
     return unit - units;
 }
@@ -179,7 +193,7 @@ DEVICE int vec_rows(const V &v, typename V::Raw &next, float *room, int rows,
 template <class V>
 DEVICE void vec_first(const V &v, typename V::Raw &next, int rows, int unit)
 {
-    int row = unit * V::SLOTS + warp() / (VEC_WARPS / V::SLOTS);
+    int row = unit * V::SLOTS + V::slot();
     if (V::AHEAD && row < rows)
         V::load(v, next, row, 0, 0);
 }
@@ -202,25 +216,24 @@ DEVICE VecPair vec_pair(int pairs, int b, int blocks)
 // me, all: which of how many blocks this is; rows: of tiles of one expert's
 // matrix.  ask(pair) asks for the pair's values,
 // put(pair) brings them to v.values.  done(pair, n, sums).
-template <class V, int P, class Ask, class Put, class Done>
+template <class V, class Ask, class Put, class Done>
 DEVICE void vec_experts(const V &all, const i32 *ids, int pairs, float *room,
                         int rows, i64 expert_bytes, int me, int blocks,
                         const Ask &ask, const Put &put, const Done &done)
 {
-    const int slot = warp() / (VEC_WARPS / V::SLOTS);
     const VecPair p = vec_pair(pairs, me, blocks);
     typename V::Raw next;
     for (int pair = p.pair; pair < pairs; pair += p.step) {
         const i32 expert = ids[pair];
         ask(pair);
         V v = all;
-        UNROLL for (int m = 0; m < P; m++)
+        UNROLL for (int m = 0; m < V::MATRICES; m++)
             v.weight[m] += expert * expert_bytes;
         vec_first(v, next, rows, p.member);
         put(pair);
         sync_threads(0, VEC_THREADS);
-        vec_rows<V, P, 1>(v, next, room, rows, p.member, p.members,
-                          [&](int, int n, const float *sum) { done(pair, n, sum); });
+        vec_rows(v, next, room, rows, p.member, p.members,
+                 [&](int, int n, const float *sum) { done(pair, n, sum); });
     }
 }
 
@@ -244,7 +257,7 @@ template <class V> struct VecExperts {
     // Of this warp; x.rows or more: none.
     DEVICE int row(const VecExperts &x, int unit)
     {
-        return unit / x.pairs * V::SLOTS + warp() / (VEC_WARPS / V::SLOTS);
+        return unit / x.pairs * V::SLOTS + V::slot();
     }
 };
 
@@ -258,7 +271,7 @@ DEVICE void vec_expert_first(const VecExperts<V> &x, typename V::Raw &next,
 }
 
 // Units unit, unit + step, ..; done(pair, n, sums).
-template <int P, class V, class Done>
+template <class V, class Done>
 DEVICE void vec_expert_units(const VecExperts<V> &x, typename V::Raw &next,
                              float *room, int unit, int step, const Done &done)
 {
@@ -269,15 +282,9 @@ DEVICE void vec_expert_units(const VecExperts<V> &x, typename V::Raw &next,
         if (X::row(x, unit) < x.rows)
             V::row(X::of(x, unit), room, next, X::row(x, unit),
                    X::of(x, unit + step), after < x.rows ? after : -1);
-        sync_threads(0, VEC_THREADS);
-        for (int i = thread(); i < V::SLOTS * 16; i += VEC_THREADS) {
-            int m = i % 16, s = i / 16, row = unit / x.pairs * V::SLOTS + s;
-            float sums[P];
-            UNROLL for (int p = 0; p < P; p++)
-                sums[p] = V::total(room, s, p, 0, m);
-            if (row < x.rows)
-                done(unit % x.pairs, row * 16 + m, sums);
-        }
-        sync_threads(0, VEC_THREADS);
+        vec_unit_end<V>(room, unit / x.pairs * V::SLOTS, x.rows,
+                        [&](int, int n, const float *sums) {
+                            done(unit % x.pairs, n, sums);
+                        });
     }
 }
