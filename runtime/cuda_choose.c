@@ -104,7 +104,7 @@ Err *cuda_choose_launch(CudaDevice *c, const KernelCall *call, void *logits)
     int kernel = cuda_kernels_spec(c->kernels)->code->sample;
     void *arg[] = {logits, (void *)(uintptr_t)c->chooser->sample};
     PlanStep step = {.kind = STEP_LAUNCH, .kernel = kernel, .n_args = 2};
-    return cuda_launch_step(c, call, &step, arg);
+    return cuda_launch_step(c, call, &step, arg, NULL);
 }
 
 Err *cuda_choose_queued(CudaDevice *c, const KernelCall *call)

@@ -5,8 +5,9 @@
  * unit or several.  All
  * take one argument, the struct Call<n_args> of gen/cuda/common.cuh:
  *     n_args device addresses (the step's arguments), scratch, counters, step,
- *     i32 tokens, i32 outputs
- * padded to 8 bytes. */
+ *     i32 tokens, i32 outputs, u64 early
+ * `early` has bit k set if argument k was complete before the launch right before
+ * this one began. */
 #ifndef RUNTIME_CUDA_CODE_H
 #define RUNTIME_CUDA_CODE_H
 
@@ -39,6 +40,7 @@ typedef struct {
     CudaExtent scratch; /* bytes that its launches share; undefined at the start.
                            Largest over steps up to the plan's batch and outputs. */
     int64_t counters;   /* u32 words: zero at the start, left zero */
+    int n_results;      /* the last arguments, which it writes */
 } CudaKernel;
 
 /* Moves rows of a matrix from the file's layout into tiles (PACK_TILE): one

@@ -64,9 +64,10 @@ Err *cuda_copy(CudaDevice *from, CudaAddress src, CudaDevice *to, Place at,
 
 /* ---- cuda_launch.c: launches of a list, one by one */
 Err *cuda_launch_list(CudaDevice *c, const LaunchList *l) MUST_USE;
-/* One step of the list, whose arguments begin at arg. */
-Err *cuda_launch_step(CudaDevice *c, const KernelCall *call,
-                      const PlanStep *s, void *const *arg) MUST_USE;
+/* One step of the list, whose arguments begin at arg.  before: the step whose
+ * launches are right before it on the stream; NULL: who knows. */
+Err *cuda_launch_step(CudaDevice *c, const KernelCall *call, const PlanStep *s,
+                      void *const *arg, const PlanStep *before) MUST_USE;
 /* Of a kernel with these arguments: grid x blocks of `threads`. */
 Err *cuda_launch_plain(CudaDevice *c, CudaStream *stream, CudaFunction *f,
                        const char *symbol, const CudaAddress arg[2],

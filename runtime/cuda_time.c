@@ -45,7 +45,7 @@ static Err *queue(CudaDevice *c, const KernelCall *call, const PlanStep *s,
     TRY(CUDA_ON(c, cuLaunchHostFunc, c->stream, hold, t));
     TRY(CUDA_ON(c, cuEventRecord, t->event[0], c->stream));
     for (int i = 0; i < n; i++) {
-        TRY(cuda_launch_step(c, call, &s[i], arg));
+        TRY(cuda_launch_step(c, call, &s[i], arg, NULL));
         TRY(CUDA_ON(c, cuEventRecord, t->event[i + 1], c->stream));
         arg += s[i].n_args;
     }

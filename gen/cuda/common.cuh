@@ -31,7 +31,14 @@ template <int N> struct Call {
     const Step *step;
     i32 tokens;  // T
     i32 outputs; // R
+    u64 early;   // bit k: argument k was there before the kernel right before
+                 // this one began; it may be read before stage_begin()
 };
+
+template <class C> DEVICE bool is_early(const C &call, int k)
+{
+    return k < 64 && (call.early >> k & 1);
+}
 
 template <class T> DEVICE constexpr T least(T a, T b) { return a < b ? a : b; }
 template <class T> DEVICE constexpr T most(T a, T b) { return a > b ? a : b; }

@@ -51,15 +51,14 @@ template <class Rule, class Conv> struct DeltaConvolved {
                 channel(s, n)[j * DELTA_THREADS] = s.early[n][j];
     }
     // By a thread that has least to do; the answer is not needed before
-    // claimed().
+    // claimed().  Unordered: what must lie before the others' writes is this
+    // block's reads, and a value that lies in shared memory has been read.
     DEVICE bool asks() { return SHARE > 1 && thread() == DELTA_THREADS - 1; }
     template <class C>
     DEVICE void claim(DeltaConvolved &s, const C &call, int head)
     {
-        if (asks()) {
-            fence_gpu();
+        if (asks())
             s.ticket = add_u32(Conv::counters(call) + Rule::key(head), 1);
-        }
     }
     template <class C>
     DEVICE void claimed(DeltaConvolved &s, const C &call, int head, float *room)
@@ -69,7 +68,6 @@ template <class Rule, class Conv> struct DeltaConvolved {
             ((u32 *)room)[FLOATS - 1] = last;
             if (last)
                 Conv::counters(call)[Rule::key(head)] = 0;
-            fence_gpu();
         }
     }
     template <class C>

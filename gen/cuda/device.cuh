@@ -299,6 +299,12 @@ DEVICE double rounded_sum(double a, double b) { return __dadd_rn(a, b); }
 DEVICE float quick_exp(float x) { return __expf(x); }
 DEVICE float quick_divide(float a, float b) { return __fdividef(a, b); }
 DEVICE float reciprocal_sqrt(float x) { return rsqrtf(x); }
+DEVICE float reciprocal(float x)
+{
+    float y;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
 
 // ---- matrix units: D = A B + D, all 32 lanes; lane = 4 g + c
 // f16 with f32 sums, A 16 x 16, B 16 x 8.

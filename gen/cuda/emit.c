@@ -264,6 +264,7 @@ static Err *emit_one(const Plan *p, CudaCode *c, int i)
     e.n_args = (int)e.g->n_params + e.g->n_results;
     e.unit = emit_unit(c, (CudaSource){.name = e.name});
     c->kernel[i].n_args = e.n_args;
+    c->kernel[i].n_results = e.g->n_results;
     c->kernel[i].scratch = (CudaExtent){0, SYM_ONE, 1};
     emit_include(&e, "common.cuh");
     class_emitter[kernel_class(e.g)](&e);

@@ -61,9 +61,15 @@ static int64_t room_at(const Combined *c)
     return align128(all_tiles(c) * most);
 }
 
+/* The weights of a token's experts; the tables lie behind them. */
+static int64_t weights_at(const Combined *c)
+{
+    return room_at(c) + 2 * all_tiles(c) * PACK_TILE_ROWS * 4;
+}
+
 static int64_t table_at(const Combined *c)
 {
-    return align128(room_at(c) + 2 * all_tiles(c) * PACK_TILE_ROWS * 4);
+    return align128(weights_at(c) + c->slots * 4);
 }
 
 static int64_t shared_of(const Combined *c, int tables)
@@ -95,26 +101,70 @@ bool combined_fits(const Combined *c)
     return emit_arg(r->e, product) < 0 && shared_of(c, 2) <= SHARED_MOST;
 }
 
-/* DEVICE void kN_sum(call, n, sums): the sum over experts, and what follows. */
-static void put_done(const Combined *c)
+static Ref combine_of(const Combined *c)
 {
-    Emit *e = c->routed->e;
+    Ref i = 0;
+    while (emit_node(c->alone->e, i)->op != OP_combine)
+        i++;
+    return i;
+}
+
+/* The weights go to shared memory: all sums read them. */
+static void put_stage(const Combined *c, Ref weights)
+{
+    Emit *e = c->alone->e;
+    emit_text(e,
+              "    DEVICE void stage(const %s_Sum &sum)\n    {\n"
+              "        const Call<%d> &call = sum.call;\n"
+              "        if (thread() < %lld)\n"
+              "            sum.weights[thread()] = %s;\n    }\n",
+              e->name, e->n_args, (long long)c->slots,
+              emit_element(e, weights, &emit_node(e, weights)->type, "0",
+                           "thread()"));
+}
+
+static void put_finish(const Combined *c, Ref weights, const char **given)
+{
+    Emit *e = c->alone->e;
     Ref routed = c->routed->part[0].product[0];
     Ref alone = c->alone->part[0].product[0];
-    const char **given = ARENA_ARRAY(e->arena, const char *, e->g->n_nodes);
-    emit_text(e, "\ntemplate <class C>\n"
-                 "DEVICE void %s_sum(const Call<%d> &call, int i, const float "
-                 "*sums)\n{\n    const i64 t = 0;\n"
-                 "    const auto routed = [&](int at) { return "
-                 "combined_total<C>(sums, at / %lld); };\n",
+    emit_text(e,
+              "    DEVICE void finish(const %s_Sum &sum, int i, const float "
+              "*sums, const float *x)\n    {\n"
+              "        const Call<%d> &call = sum.call;\n        const i64 t = 0;\n"
+              "        const auto weights = [&](int s) { return sum.weights[s]; "
+              "};\n        const auto routed = [&](int at) { return "
+              "combined_total<All>(sums, at / %lld); };\n",
               e->name, e->n_args, (long long)c->routed->part[0].columns);
     e->stored = ARENA_ARRAY(e->arena, const char *, e->g->n_nodes);
     e->stored[routed] = "routed";
-    given[alone] = emit_format(e, "combined_total<C>(sums, %lld)",
+    e->stored[emit_root(e, weights)] = "weights";
+    given[alone] = emit_format(e, "combined_total<All>(sums, %lld)",
                                (long long)c->slots);
     emit_elements(e, &(Element){c->alone->part[0].member, given, "t", "i"});
     e->stored = NULL;
-    emit_text(e, "}\n");
+    emit_text(e, "    }\n");
+}
+
+/* The class Sum of experts.cuh. */
+static void put_sum(const Combined *c)
+{
+    Emit *e = c->alone->e;
+    Ref weights = emit_node(e, combine_of(c))->arg[1];
+    const char **given = ARENA_ARRAY(e->arena, const char *, e->g->n_nodes);
+    emit_text(e,
+              "\ntemplate <class All> struct %s_Sum {\n"
+              "    const Call<%d> &call;\n    float *weights; // shared\n",
+              e->name, e->n_args);
+    put_stage(c, weights);
+    emit_operands(e, c->alone->part[0].member, given);
+    emit_text(e,
+              "    CONSTANT int READS = most(OPERANDS, 1);\n"
+              "    DEVICE void ask(const %s_Sum &sum, int i, float (&x)[READS])\n"
+              "    {\n        operands(sum.call, 0, i, x);\n    }\n",
+              e->name);
+    put_finish(c, weights, given);
+    emit_text(e, "};\n");
 }
 
 static void put_share(Products *p, const char *name, const char *expert_bytes)
@@ -139,7 +189,7 @@ void emit_combined(const Combined *c)
     int64_t warps, each = tiles_each(c, &warps);
     long long rows = r->part[0].columns / PACK_TILE_ROWS;
     emit_include(e, "experts.cuh");
-    put_done(c);
+    put_sum(c);
     emit_kernel(e, "_t", (int)warps * LANES, 1,
                 (CudaLaunch){.by = r->lead,
                              .from = 1,
@@ -154,12 +204,12 @@ void emit_combined(const Combined *c)
     emit_text(e,
               "    typedef Combined<Routed, Alone, %lld, %lld, %lld, %lld> C;\n"
               "    const C c = {of_Routed, of_Alone, (const i32 *)call.arg[%d], "
-              "%lld, shared, {shared + %lld, shared + %lld}, (float *)(shared + "
-              "%lld)};\n"
-              "    combined_rows(c, [&](int n, const float *sums) { "
-              "%s_sum<C>(call, n, sums); });\n}\n",
+              "is_early(call, %d), %lld, shared, {shared + %lld, shared + %lld}, "
+              "(float *)(shared + %lld)};\n"
+              "    combined_rows(c, %s_Sum<C>{call, (float *)(shared + %lld)});\n"
+              "}\n",
               (long long)c->slots, (long long)(c->slots / r->rows),
-              (long long)warps, (long long)each, c->ids, rows,
+              (long long)warps, (long long)each, c->ids, c->ids, rows,
               (long long)table_at(c), (long long)shared_of(c, 1),
-              (long long)room_at(c), e->name);
+              (long long)room_at(c), e->name, (long long)weights_at(c));
 }

@@ -29,7 +29,9 @@ void emit_operands(Emit *e, const bool *member, const char **given)
                   ARENA_ARRAY(e->arena, bool, e->g->n_nodes + 1)};
     int n = 0;
     for (Ref i = 0; i < e->g->n_nodes; i++)
-        for (int k = 0; member[i] && k < emit_node(e, i)->n_args; k++)
+        for (int k = 0; member[i] && emit_node(e, i)->op != OP_combine &&
+                        k < emit_node(e, i)->n_args;
+             k++)
             find_operand(&o, emit_node(e, i), emit_node(e, i)->arg[k]);
     emit_text(e, "    template <class C>\n    DEVICE void operands(const C "
                  "&call, i64 t, int i, float *x)\n    {\n");

@@ -261,18 +261,28 @@ static void put_place(RowPart *p, Ref r)
 
 /* ---- text ---- */
 
+static bool has_topk(const RowPart *p)
+{
+    bool has = false;
+    for (Ref i = 0; i < p->e->g->n_nodes; i++)
+        has = has || (row_has(p, i) && emit_node(p->e, i)->op == OP_topk);
+    return has;
+}
+
 static void put_part(RowPart *p)
 {
     Emit *e = p->e;
+    bool room = p->spread == SPREAD_ROW || has_topk(p);
     emit_text(e, "DEVICE void %s_part%d(const Call<%d> &call, u8 *shared, "
                  "i64 row, int h%s)\n{\n",
               e->name, p->number, e->n_args,
               p->spread == SPREAD_ELEMENTS ? ", int first, int stride" : "");
-    if (p->spread == SPREAD_ROW)
-        emit_text(e, "    Team<%d> team = {(float *)shared};\n", p->threads);
-    else if (p->spread == SPREAD_HEADS)
-        emit_text(e, "    Team<32> team = {};\n");
-    p->bytes = p->spread == SPREAD_ROW ? ROOM + emit_row_room(p) : 0;
+    if (p->spread != SPREAD_ELEMENTS)
+        emit_text(e, "    Team<%d> team = {%s};\n",
+                  p->spread == SPREAD_ROW ? p->threads : 32,
+                  room ? "(float *)shared" : "");
+    p->bytes = (room ? ROOM : 0) +
+               (p->spread == SPREAD_ROW ? emit_row_room(p) : 0);
     for (Ref i = 0; i < e->g->n_nodes; i++)
         if (row_has(p, i) && p->stored[i])
             put_place(p, i);

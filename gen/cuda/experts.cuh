@@ -43,13 +43,16 @@ template <class S>
 DEVICE void piece_put(const SharePiece<S> &p, const S &s, int row, int tile, u8 *to)
 {
     typedef typename S::Act A;
-    if constexpr (S::ROUNDS)
+    if constexpr (S::ROUNDS) {
+        float v[S::WIDTH][4];
+        int k[S::WIDTH];
         UNROLL for (int i = 0; i < S::WIDTH; i++) {
-            float v[4] = {p.x[i].x, p.x[i].y, p.x[i].z, p.x[i].w}, q[4];
-            float d = Round<A>::four(v, q);
-            Put<A>::four(to, S::PIECE, (i * 32 + lane()) * 4, q, d);
+            v[i][0] = p.x[i].x, v[i][1] = p.x[i].y;
+            v[i][2] = p.x[i].z, v[i][3] = p.x[i].w;
+            k[i] = (i * 32 + lane()) * 4;
         }
-    else if (lane() < S::PIECE)
+        Put<A>::all(to, S::PIECE, k, v);
+    } else if (lane() < S::PIECE)
         Stage<A>::block(to, s.values + row * s.stride +
                                 tile * S::PIECE * s.block_bytes,
                         lane(), S::PIECE);
@@ -73,7 +76,8 @@ struct Combined {
     ROUTED routed;
     ALONE alone;
     const i32 *ids;
-    int rows; // of tiles
+    bool early; // the ids are there before the stage begins
+    int rows;   // of tiles
     u8 *pieces, *tables[2];
     float *room;
 
@@ -96,7 +100,6 @@ template <class C> DEVICE float combined_total(const float *sums, int slot)
 }
 
 // What a warp does whose tiles are `first` .. `end` - 1 of a row, all of S.
-// done(n, sums): column n of all tiles' sums.
 template <class C, class S, bool ROUTED> struct CombinedWarp {
     typedef typename S::Block B;
     typedef typename B::Raw Raw;
@@ -158,27 +161,36 @@ template <class C, class S, bool ROUTED> struct CombinedWarp {
         put_row_sums(to, sum);
     }
 
-    template <class Done>
-    DEVICE void run(const C &c, const S &s, const u8 *table, const Done &done)
+    // The first tile, before the stage begins if it is known which.
+    DEVICE void begin(CombinedWarp &w, const C &c, Raw &next)
+    {
+        const bool ahead = !ROUTED || c.early;
+        if (!ahead)
+            stage_begin();
+        find_matrices(w, c.ids);
+        load(w, next, block_x(), 0);
+        if (ahead)
+            stage_begin();
+    }
+
+    template <class Sum>
+    DEVICE void run(const C &c, const S &s, const u8 *table, const Sum &sum)
     {
         CombinedWarp w = {&s, {}, 0, 0};
         w.first = FROM + (warp() - (ROUTED ? 0 : C::ROUTED_WARPS)) * C::TILES_EACH;
         w.n = least(C::TILES_EACH, END - w.first);
         Raw next;
-        if (!ROUTED) {
-            find_matrices(w, c.ids);
-            load(w, next, block_x(), 0);
-        }
-        stage_begin();
-        if (ROUTED) {
-            find_matrices(w, c.ids);
-            load(w, next, block_x(), 0);
-        }
+        begin(w, c, next);
+        Sum::stage(sum);
         values(w, c.pieces);
-        sync_threads(0, C::THREADS); // tables
+        sync_threads(0, C::THREADS); // tables, and what the sum has staged
         int turn = 0;
         NO_UNROLL for (int row = block_x(); row < c.rows; row += blocks_x(), turn++) {
             float *room = c.room + turn % 2 * C::TILES * 16;
+            const bool adds = warp() == turn % (C::THREADS / 32) && lane() < 16;
+            float x[Sum::READS];
+            if (adds)
+                Sum::ask(sum, row * 16 + lane(), x);
             UNROLL for (int e = 0; e < C::TILES_EACH; e++) {
                 if (e >= w.n)
                     break;
@@ -194,21 +206,24 @@ template <class C, class S, bool ROUTED> struct CombinedWarp {
                 }
             }
             sync_threads(0, C::THREADS);
-            if (warp() == turn % (C::THREADS / 32) && lane() < 16)
-                done(row * 16 + lane(), room + lane());
+            if (adds)
+                Sum::finish(sum, row * 16 + lane(), room + lane(), x);
         }
     }
 };
 
-template <class C, class Done>
-DEVICE void combined_rows(const C &c, const Done &done)
+// Of a class Sum: stage(sum), what all sums read, to shared memory, by all threads;
+// ask(sum, n, x), what that of column n reads, READS numbers; finish(sum, n, sums,
+// x): column n of all tiles' sums.
+template <class C, class Sum>
+DEVICE void combined_rows(const C &c, const Sum &sum)
 {
     C::Routed::Block::table(c.tables[0], thread(), C::THREADS);
     C::Alone::Block::table(c.tables[1], thread(), C::THREADS);
     if (warp() < C::ROUTED_WARPS)
         CombinedWarp<C, typename C::Routed, true>::run(c, c.routed, c.tables[0],
-                                                       done);
+                                                       sum);
     else
         CombinedWarp<C, typename C::Alone, false>::run(c, c.alone, c.tables[1],
-                                                       done);
+                                                       sum);
 }

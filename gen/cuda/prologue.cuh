@@ -53,24 +53,118 @@ template <int MOST> DEVICE float round_block(const float (&v)[4], float (&q)[4])
 
 template <class A> struct Round;
 template <> struct Round<ActF32> {
-    DEVICE float four(float (&v)[4], float (&q)[4])
+    DEVICE float four(const float (&v)[4], float (&q)[4])
     {
         UNROLL for (int i = 0; i < 4; i++) q[i] = v[i];
         return 1;
     }
 };
 template <> struct Round<ActQ8> {
-    DEVICE float four(float (&v)[4], float (&q)[4])
+    DEVICE float four(const float (&v)[4], float (&q)[4])
     {
         return round_block<127>(v, q);
     }
 };
 template <> struct Round<ActQ16> {
-    DEVICE float four(float (&v)[4], float (&q)[4])
+    DEVICE float four(const float (&v)[4], float (&q)[4])
     {
         return round_block<32767>(v, q);
     }
 };
+
+// ---- codes of 8 bits, of N blocks at once: eight lanes hold a block, four values
+// each.  The same codes and scales as round_block's; no step of a block waits for
+// one of another.
+
+// Of scales that keep all steps below within normal numbers: largest values.
+CONSTANT u32 PLAIN_LEAST = 0x0d800000, PLAIN_MOST = 0x7f7fffff; // 2^-100, the last
+
+DEVICE void plain_scale(u32 top, float &d, float &inverse)
+{
+    // top / 127 and 1 / d, each an estimate and one step of Newton's method,
+    // which leaves the nearest number
+    constexpr float part = 1.0f / 127;
+    const float x = bits_float(top), q = x * part;
+    d = fmaf(fmaf(-127.0f, q, x), part, q);
+    const float r = reciprocal(d);
+    inverse = top ? fmaf(r, -fmaf(r, d, -1.0f), r) : 0.0f;
+}
+
+// Four codes in the order 0, 2, 1, 3: the lowest bits of numbers so large that
+// the last place of a float is 1.
+DEVICE u32 plain_codes(const float (&v)[4], float inverse)
+{
+    u32 y[4];
+    UNROLL for (int i = 0; i < 4; i++)
+        y[i] = float_bits(rounded_sum(rounded_product(v[i], inverse), 12582912.0f));
+    return permute(permute(y[0], y[2], 0x0040), permute(y[1], y[3], 0x0040), 0x5410);
+}
+
+DEVICE u32 any_codes(const float (&v)[4], float &d)
+{
+    float q[4];
+    u32 word = 0;
+    d = round_block<127>(v, q);
+    UNROLL for (int i = 0; i < 4; i++) word |= ((u32)(i32)q[i] & 255) << 8 * i;
+    return swap_middle(word);
+}
+
+template <int N>
+DEVICE void round_codes(const float (&v)[N][4], u32 (&word)[N], float (&d)[N])
+{
+    u32 top[N];
+    bool plain = true;
+    UNROLL for (int n = 0; n < N; n++) {
+        top[n] = 0;
+        UNROLL for (int i = 0; i < 4; i++)
+            top[n] = most(top[n], float_bits(v[n][i]) & 0x7fffffffu);
+    }
+    UNROLL for (int m = 1; m < 8; m *= 2)
+        UNROLL for (int n = 0; n < N; n++)
+            top[n] = most(top[n], shuffle_xor(top[n], m));
+    UNROLL for (int n = 0; n < N; n++)
+        plain = plain && (!top[n] || top[n] - PLAIN_LEAST <= PLAIN_MOST - PLAIN_LEAST);
+    if (warp_ballot(!plain) == 0) {
+        UNROLL for (int n = 0; n < N; n++) {
+            float inverse;
+            plain_scale(top[n], d[n], inverse);
+            word[n] = plain_codes(v[n], inverse);
+        }
+    } else { // rare, so small: one at a time, each picked out by number
+        NO_UNROLL for (int k = 0; k < N; k++) {
+            float x[4] = {}, scale;
+            UNROLL for (int n = 0; n < N; n++)
+                UNROLL for (int i = 0; i < 4; i++) x[i] = n == k ? v[n][i] : x[i];
+            u32 codes = any_codes(x, scale);
+            UNROLL for (int n = 0; n < N; n++) {
+                word[n] = n == k ? codes : word[n];
+                d[n] = n == k ? scale : d[n];
+            }
+        }
+    }
+}
+
+// Values k[n] .. k[n] + 3, of `blocks` blocks at `to`; k < 0: none.
+template <int N>
+DEVICE void put_codes(u8 *to, int blocks, const int (&k)[N], const float (&v)[N][4])
+{
+    u32 word[N] = {};
+    float d[N] = {};
+    i32 sum[N];
+    round_codes(v, word, d);
+    UNROLL for (int n = 0; n < N; n++) sum[n] = dot4(word[n], 0x01010101u, 0);
+    UNROLL for (int m = 1; m < 8; m *= 2)
+        UNROLL for (int n = 0; n < N; n++)
+            sum[n] += (i32)shuffle_xor((u32)sum[n], m);
+    UNROLL for (int n = 0; n < N; n++) {
+        if (k[n] < 0)
+            continue;
+        *(u32 *)(to + k[n]) = word[n];
+        if (k[n] % 32 == 0)
+            ((float2 *)(to + blocks * 32))[k[n] / 32] =
+                make_float2(d[n], d[n] * (float)sum[n]);
+    }
+}
 
 // ---- rows as kernels hand them over
 
@@ -117,11 +211,19 @@ DEVICE void source_values(SourceRow<THREADS, A, K, NORM> &r,
     }
 }
 
-// Calls sink(k, q, d) for values k .. k + 3 = q * d, k in steps of 4.  room: 33
-// floats of shared memory.
-template <int THREADS, class A, int K, bool NORM, class Sink>
-DEVICE void source_finish(const SourceRow<THREADS, A, K, NORM> &r, float eps,
-                          float *room, const Sink &sink)
+// Place i's first value; negative: none.
+template <int THREADS, class A, int K, bool NORM>
+DEVICE int source_place(const SourceRow<THREADS, A, K, NORM> &, int i)
+{
+    int at = i * THREADS + thread();
+    return at < K / 4 ? 4 * at : -1;
+}
+
+// v: the values, normed.  room: 33 floats of shared memory.
+template <int THREADS, class A, int K, bool NORM>
+DEVICE void source_norm(const SourceRow<THREADS, A, K, NORM> &r, float eps,
+                        float *room,
+                        float (&v)[SourceRow<THREADS, A, K, NORM>::EACH][4])
 {
     float sum = 0, scale = 1;
     if constexpr (NORM) {
@@ -131,41 +233,53 @@ DEVICE void source_finish(const SourceRow<THREADS, A, K, NORM> &r, float eps,
         scale = 1 / sqrtf(block_sum<THREADS>(sum, room) / (float)K + eps);
     }
     UNROLL for (int i = 0; i < r.EACH; i++) {
-        int at = i * THREADS + thread();
-        float v[4] = {r.x[i].x, r.x[i].y, r.x[i].z, r.x[i].w}, q[4];
+        v[i][0] = r.x[i].x, v[i][1] = r.x[i].y;
+        v[i][2] = r.x[i].z, v[i][3] = r.x[i].w;
         if constexpr (NORM) {
-            v[0] *= scale * r.w[i].x;
-            v[1] *= scale * r.w[i].y;
-            v[2] *= scale * r.w[i].z;
-            v[3] *= scale * r.w[i].w;
+            v[i][0] *= scale * r.w[i].x;
+            v[i][1] *= scale * r.w[i].y;
+            v[i][2] *= scale * r.w[i].z;
+            v[i][3] *= scale * r.w[i].w;
         }
-        float d = Round<A>::four(v, q);
-        if (at < K / 4)
-            sink(4 * at, q, d);
+    }
+}
+
+// Calls sink(k, q, d) for values k .. k + 3 = q * d, k in steps of 4.
+template <int THREADS, class A, int K, bool NORM, class Sink>
+DEVICE void source_finish(const SourceRow<THREADS, A, K, NORM> &r, float eps,
+                          float *room, const Sink &sink)
+{
+    constexpr int N = SourceRow<THREADS, A, K, NORM>::EACH;
+    float v[N][4];
+    source_norm(r, eps, room, v);
+    UNROLL for (int i = 0; i < N; i++) {
+        float q[4], d = Round<A>::four(v[i], q);
+        int k = source_place(r, i);
+        if (k >= 0)
+            sink(k, q, d);
     }
 }
 
 // ---- to shared memory
 
+// N times four values, v[n] at k[n], of a row of `blocks` blocks.
 template <class A> struct Put {
-    DEVICE void four(u8 *to, int, int k, const float (&q)[4], float d)
+    template <int N>
+    DEVICE void all(u8 *to, int, const int (&k)[N], const float (&v)[N][4])
     {
-        *(float4 *)(to + k * 4) =
-            make_float4(q[0] * d, q[1] * d, q[2] * d, q[3] * d);
+        UNROLL for (int n = 0; n < N; n++) {
+            float q[4], d = Round<A>::four(v[n], q);
+            if (k[n] >= 0)
+                *(float4 *)(to + k[n] * 4) =
+                    make_float4(q[0] * d, q[1] * d, q[2] * d, q[3] * d);
+        }
     }
 };
 template <> struct Put<ActQ8> {
-    DEVICE void four(u8 *to, int blocks, int k, const float (&q)[4], float d)
+    template <int N>
+    DEVICE void all(u8 *to, int blocks, const int (&k)[N], const float (&v)[N][4])
     {
-        u32 word = 0;
-        UNROLL for (int i = 0; i < 4; i++)
-            word |= ((u32)(i32)q[i] & 255) << 8 * i;
-        i32 sum = dot4(word, 0x01010101u, 0);
-        UNROLL for (int m = 1; m < 8; m *= 2)
-            sum += (i32)shuffle_xor((u32)sum, m);
-        *(u32 *)(to + k) = swap_middle(word);
-        if (k % 32 == 0)
-            ((float2 *)(to + blocks * 32))[k / 32] = make_float2(d, d * (float)sum);
+        put_codes(to, blocks, k, v);
     }
 };
 
@@ -173,9 +287,12 @@ template <int THREADS, class A, int K, bool NORM>
 DEVICE void source_put(u8 *to, const SourceRow<THREADS, A, K, NORM> &r, float eps,
                        float *room)
 {
-    source_finish(r, eps, room, [&](int k, const float (&q)[4], float d) {
-        Put<A>::four(to, K / 32, k, q, d);
-    });
+    constexpr int N = SourceRow<THREADS, A, K, NORM>::EACH;
+    float v[N][4];
+    int k[N];
+    source_norm(r, eps, room, v);
+    UNROLL for (int i = 0; i < N; i++) k[i] = source_place(r, i);
+    Put<A>::all(to, K / 32, k, v);
 }
 
 // `rows` rows, dense; begins the stage.

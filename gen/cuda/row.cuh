@@ -10,8 +10,8 @@
 #pragma once
 #include "common.cuh"
 
-// `room`: 512 bytes of shared memory that only these operations use; a warp has
-// none.
+// `room`: 512 bytes of shared memory that only these operations use; a warp may
+// have none.
 template <int N> struct Team {
     CONSTANT int SIZE = N;
     float *room;
@@ -125,9 +125,15 @@ DEVICE void row_softmax(T team, X x, Put put)
     float top = -bits_float(0x7f800000), sum = 0;
     each_own(o, [&](int, float v) { top = fmaxf(top, v); });
     top = team_max(team, top);
-    each_own(o, [&](int, float v) { sum += expf(v - top); });
+    each<D>(team, [&](int k, int i) {
+        float y = expf(own_at(o, k, i) - top);
+        o.v[k] = y; // for nothing if the row is read again
+        sum += y;
+    });
     float scale = 1 / team_sum(team, sum);
-    each_own(o, [&](int i, float v) { put(i, expf(v - top) * scale); });
+    each<D>(team, [&](int k, int i) {
+        put(i, (D <= KEPT * T::SIZE ? o.v[k] : expf(o.x(i) - top)) * scale);
+    });
 }
 
 // ---- the K largest, ties to the lower index
@@ -163,10 +169,10 @@ template <class T> DEVICE Best team_best(T team, Best b, int turn)
     return b;
 }
 
+// One after the other: each is the largest below the last.
 template <int D, int K, class T, class X, class Put>
-DEVICE void row_topk(T team, X x, Put put)
+DEVICE void topk_in_turn(T team, const Own<D, T, X> &o, Put put)
 {
-    auto o = own<D>(team, [&](int i) { return bits_float(order_of(x(i))); });
     Best last = {0xffffffffu, 0xffffffffu};
     NO_UNROLL for (int k = 0; k < K; k++) {
         Best best = {0, 0};
@@ -179,4 +185,55 @@ DEVICE void row_topk(T team, X x, Put put)
         if (team_rank(team) == 0)
             put(k, (i32)~last.inverse);
     }
+}
+
+// The largest `top` of a lane that K - 1 lanes surpass.
+template <int K> DEVICE u32 warp_kth(u32 top)
+{
+    int rank = 0;
+    UNROLL for (int m = 1; m < 32; m++) {
+        u32 other = shuffle_xor(top, m);
+        rank += other > top || (other == top && (lane() ^ m) < lane());
+    }
+    return shuffle(top, 31 - leading_zeros(warp_ballot(rank == K - 1)));
+}
+
+// All at once, by a warp: K of the lanes' largest reach the K-th of these, so the
+// K largest of all do; what does, hardly more, is ranked by comparing each with
+// all others.  room: 32 of these; false: there were more.
+template <int D, int K, class T, class X, class Put>
+DEVICE bool topk_at_once(const Own<D, T, X> &o, Best *room, Put put)
+{
+    u32 top = 0;
+    each_own(o, [&](int, float v) { top = most(top, float_bits(v)); });
+    const u32 least = warp_kth<K>(top);
+    int n = 0, rank = 0;
+    each_own(o, [&](int i, float v) {
+        const bool reaches = float_bits(v) >= least;
+        const u32 all = warp_ballot(reaches);
+        const int at = n + count_bits(all & ((1u << lane()) - 1));
+        if (reaches && at < 32)
+            room[at] = {float_bits(v), ~(u32)i};
+        n += count_bits(all);
+    });
+    if (n > 32)
+        return false;
+    sync_warp();
+    const Best mine = lane() < n ? room[lane()] : Best{0, 0};
+    UNROLL for (int m = 1; m < 32; m++)
+        rank += above({shuffle_xor(mine.order, m), shuffle_xor(mine.inverse, m)}, mine);
+    if (lane() < n && rank < K)
+        put(rank, (i32)~mine.inverse);
+    return true;
+}
+
+template <int D, int K, class T, class X, class Put>
+DEVICE void row_topk(T team, X x, Put put)
+{
+    const auto order = [&](int i) { return bits_float(order_of(x(i))); };
+    auto o = own<D>(team, order);
+    if constexpr (T::SIZE == 32 && D % 32 == 0 && D <= KEPT * 32 && K <= 32)
+        if (team.room && topk_at_once<D, K>(o, (Best *)team.room, put))
+            return;
+    topk_in_turn<D, K>(team, o, put);
 }

@@ -69,6 +69,13 @@ static void add_counts(CallBytes *c, int64_t tokens, int64_t outputs)
     memcpy(&c->word[c->n++], pair, sizeof pair);
 }
 
+/* No launch is under way, so all arguments are early ones, or none if kernels are
+ * to wait for them all. */
+static void add_early(CallBytes *c, bool early)
+{
+    c->word[c->n++] = early ? UINT64_MAX : 0;
+}
+
 static KernelRun run_of(const KernelMachine *m, const CudaLaunch *l,
                         KernelStep s, const CallBytes *call)
 {
@@ -149,6 +156,7 @@ Err *kernel_run(const KernelMachine *m, const CudaKernel *k, KernelStep s,
     add_address(&call, counters.at);
     add_address(&call, step.at);
     add_counts(&call, s.at.tokens, s.at.outputs);
+    add_early(&call, random_below(random, 2));
     *fault = launch_all(m, k, s, &call, random, a);
     if (!*fault)
         DO(check_room(m, &scratch, &counters, fault));
@@ -189,6 +197,7 @@ Err *kernel_pack(const KernelMachine *m, const CudaCode *code, const Type *t,
     for (int i = 0; i < 3; i++)
         add_address(&call, NULL); /* scratch, counters, step */
     add_counts(&call, tiles, k / PACK_TILE_UNIT);
+    add_early(&call, false);
     KernelRun run = {.unit = p->unit, .symbol = p->symbol, .y = 1,
                      .x = (n + p->tiles_per_block - 1) / p->tiles_per_block,
                      .threads = p->threads, .call = call.word,

@@ -345,6 +345,7 @@ DEVICE double rounded_sum(double a, double b) { return a + b; }
 DEVICE float quick_exp(float x) { return expf(x); }
 DEVICE float quick_divide(float a, float b) { return a / b; }
 DEVICE float reciprocal_sqrt(float x) { return rsqrtf(x); }
+DEVICE float reciprocal(float x) { return 1 / x; }
 
 // ---- matrix units
 DEVICE void mma_f16(float (&d)[4], const u32 (&a)[4], const u32 (&b)[2])

@@ -17,6 +17,7 @@ typedef struct {
     uint32_t *counters;
     const void *step;
     int32_t tokens, outputs;
+    uint64_t early;
 } Call2;
 
 /* The unit, compiled by whoever comes first. */

@@ -32,6 +32,7 @@ static NvrtcApi rtc;
 typedef struct {
     CudaAddress arg[2], scratch, counters, step;
     int32_t tokens, outputs;
+    uint64_t early;
 } Call2;
 
 #define OK(x)                                                                  \

@@ -260,6 +260,7 @@ typedef struct {
     uint32_t *counters;
     const void *step;
     int32_t tokens, outputs;
+    uint64_t early;
 } Call2;
 
 /* The tiles as the lanes' functions write them. */
