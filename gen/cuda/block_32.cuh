@@ -4,7 +4,9 @@
 // The functions of every type:
 //   dot8    the sum of 32 weights times activations: int8 codes a (in words of
 //           four, in the order 0, 2, 1, 3), their scale d, ds = d * sum of codes
-//   halves  weights 4s .. 4s + 3 of block (h, j) as f16 pairs (0, 1), (2, 3)
+//   halves  weights 4s .. 4s + 3 of block (h, j) as f16 pairs (0, 1), (2, 3), in
+//           units of UNIT.  An f16 times a whole number is no smaller than the
+//           smallest f16: small weights lose no more digits than others
 //   floats  the same as f32, bit for bit what block_decode says
 #pragma once
 #include "tile.cuh"

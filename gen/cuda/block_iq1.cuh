@@ -52,6 +52,7 @@ DEVICE u32 row_nibble(u32 row, int s, int t)
 template <int J> struct Block_iq1_s : TileType<Block_iq1_s<J>, J, 256, 50> {
     enum { GRID = table_iq1_s };
     CONSTANT int TABLE_BYTES = TABLE_ROOM<GRID>;
+    CONSTANT float UNIT = 0.125f;
     struct Raw {
         Strip<12 * J> index;
         Rows<J> d;
@@ -117,8 +118,7 @@ template <int J> struct Block_iq1_s : TileType<Block_iq1_s<J>, J, 256, 50> {
         const u32 *x = r.index.w + field_words<J>(h, j);
         u32 values = row(x, j, s / 2, table);
         float f = scale(r, x, h, j);
-        u32 factor = half_twice(f),
-            shift = half_twice(negative(x, j) ? f * -0.125f : f * 0.125f);
+        u32 factor = half_twice(f / UNIT), shift = half_twice(negative(x, j) ? -f : f);
         UNROLL for (int n = 0; n < 2; n++)
             w[n] = half2_fma(nibble_halves<1>(values, s, n), factor, shift);
     }
@@ -157,6 +157,7 @@ DEVICE float file_value_iq1_s(const u8 *row, i64 at)
 template <int J> struct Block_iq1_m : TileType<Block_iq1_m<J>, J, 256, 56> {
     enum { GRID = table_iq1_m };
     CONSTANT int TABLE_BYTES = TABLE_ROOM<GRID>;
+    CONSTANT float UNIT = 0.125f;
     struct Raw {
         Strip<12 * J> index;
         RowScales<J> scale; // the first 16 weights' in the low three bits
@@ -244,7 +245,7 @@ template <int J> struct Block_iq1_m : TileType<Block_iq1_m<J>, J, 256, 56> {
     {
         u32 values = row(r, h, j, s / 2, table);
         float f = scale16(r, h, j, s);
-        u32 factor = half_twice(f), shift = half_twice(-0.125f * f);
+        u32 factor = half_twice(f / UNIT), shift = half_twice(-f);
         UNROLL for (int n = 0; n < 2; n++)
             w[n] = half2_fma(nibble_halves<4>(values, s, n), factor, shift);
     }

@@ -38,9 +38,10 @@ DEVICE i32 dot_groups(Rows row, u32 signs, const u32 (&a)[8])
     }
     return sum;
 }
+CONSTANT float iq2_unit = 0.125f;
 DEVICE void group_halves(u32 pick, int s, float scale, u32 (&w)[2])
 {
-    u32 factor = half_twice(scale);
+    u32 factor = half_twice(scale / iq2_unit);
     pick >>= 16 * (s % 2);
     u32 low = permute(load_held(iq2_half_low), iq2_half_low_1, pick);
     u32 high = permute(load_held(iq2_half_high), iq2_half_high_1, pick);
@@ -64,6 +65,7 @@ DEVICE float grid_value_iq2(u32 row, int k)
 template <int J> struct Block_iq2_xxs : TileType<Block_iq2_xxs<J>, J, 256, 66> {
     enum { GRID = table_iq2_xxs };
     CONSTANT int TABLE_BYTES = TABLE_ROOM<GRID>;
+    CONSTANT float UNIT = iq2_unit;
     struct Raw {
         Strip<16 * J> block;
         Rows<J> d;
@@ -153,6 +155,7 @@ DEVICE i32 scaled_halves(u32 byte, i32 first, i32 second)
 template <class S, int J, int GRID, int FILE_BYTES>
 struct Iq2Type : TileType<S, J, 256, FILE_BYTES> {
     CONSTANT int TABLE_BYTES = TABLE_ROOM<GRID>;
+    CONSTANT float UNIT = iq2_unit;
     template <class Raw>
     DEVICE u32 row(const Raw &r, int i, int g, const u8 *table)
     {

@@ -33,6 +33,7 @@ DEVICE void signed_halves(u32 codes, u32 top, float scale, u32 (&w)[2])
 template <int J> struct Block_iq3_xxs : TileType<Block_iq3_xxs<J>, J, 256, 98> {
     enum { GRID = table_iq3_xxs };
     CONSTANT int TABLE_BYTES = TABLE_ROOM<GRID>;
+    CONSTANT float UNIT = 0.25f;
     struct Raw {
         Strip<16 * J> index;
         Strip<8 * J> sign;
@@ -92,7 +93,8 @@ template <int J> struct Block_iq3_xxs : TileType<Block_iq3_xxs<J>, J, 256, 98> {
     {
         int i = h * J + j;
         signed_halves(codes(r, i, s, table),
-                      top_signs(even_signs(r.sign.w[i]), s), scale(r, h, j), w);
+                      top_signs(even_signs(r.sign.w[i]), s),
+                      scale(r, h, j) / UNIT, w);
     }
     DEVICE void floats(const Raw &r, int h, int j, int s, float (&w)[4],
                        const u8 *table)

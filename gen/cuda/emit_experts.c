@@ -226,12 +226,13 @@ static void put_gemm(Experts *x, int i, const char *values)
               "{\n"
               "        const i32 *piece = sorted.piece + unit / %lld * 3;\n"
               "        const int row = unit %% %lld * %d + warp() / 2 * %d;\n"
-              "        const GemmPlace place = gemm_place_tokens(%s, piece[1], "
+              "        const GemmPlace place = %s, piece[1], "
               "piece[2], [&](int i) { return sorted.pair[i] / %lld; });\n",
               (long long)product_ring(p), products_block(p, part->product[0]),
               x->sorted, emit_count(p->lead), (long long)x->slots, blocks, blocks,
               blocks,
-              two ? 4 : 8, two ? 1 : 2, values, (long long)x->divide);
+              two ? 4 : 8, two ? 1 : 2, product_place(p, part, values),
+              (long long)x->divide);
     emit_text(x->e,
               "        const i64 bytes = %s;\n"
               "        const i64 at = ((i64)piece[0] * %lld + row) * bytes;\n",
@@ -272,7 +273,7 @@ static void emit_many(Experts *x, int64_t from)
             if (!part->tiles || product_is_split(p, part) != split)
                 continue;
             if (!values) {
-                values = emit_scratch(x->e, p->rows * p->k * (split ? 4 : 2),
+                values = emit_scratch(x->e, product_values_bytes(p, split),
                                       p->lead);
                 product_values(p, split, split ? "x1" : "x0", from, values);
             }

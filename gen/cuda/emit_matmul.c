@@ -21,7 +21,7 @@ void product_values(Products *p, bool split, const char *suffix, int64_t from,
                     const char *to)
 {
     Emit *e = p->e;
-    int64_t per = p->source ? 1 : 4 * 256 * 4 / p->k + 1;
+    int64_t per = p->source || p->k > 2048 ? 1 : 8; /* rows of a block */
     emit_include(e, "plain.cuh");
     emit_include(e, "gemm.cuh");
     emit_kernel(e, product_suffix(p, suffix), 256, 2,
@@ -42,7 +42,10 @@ void product_values(Products *p, bool split, const char *suffix, int64_t from,
                   (long long)p->k, p->norm != NO_REF ? "true" : "false",
                   split ? "true" : "false", to);
     else
-        emit_text(e, "    stage_begin();\n    gemm_values<Plain%s, %lld, %s>(%s, %s, %lld, rows);\n}\n",
+        emit_text(e, "    SHARED_BUFFER(shared);\n"
+                     "    stage_begin();\n"
+                     "    gemm_values<Plain%s, %lld, %s>(%s, %s, %lld, rows, "
+                     "(float *)shared);\n}\n",
                   p->act, (long long)p->k, split ? "true" : "false", to, p->from,
                   (long long)p->row_bytes);
 }
@@ -71,6 +74,22 @@ void product_gemm(Products *p, const Part *part)
         emit_text(p->e, "        gemm_block<%s, %s, %d, %lld, %lld, %d>(sum, "
                         "shared, place, w0, w1, table, table);\n",
                   b, b, j, (long long)p->k, (long long)p->k, ring_stages(p));
+    emit_text(p->e, "        const float *units = gemm_sum_units<%s, %d>(shared, "
+                    "place);\n",
+              b, ring_stages(p));
+}
+
+int64_t product_values_bytes(const Products *p, bool split)
+{
+    return p->rows * (p->k * (split ? 4 : 2) + 4);
+}
+
+const char *product_place(Products *p, const Part *part, const char *values)
+{
+    bool split = product_is_split(p, part);
+    return emit_format(p->e, "gemm_place_tokens<%lld>(%s, (i64)%s * %lld",
+                       (long long)p->k * (split ? 2 : 1), values,
+                       emit_count(p->lead), (long long)p->rows);
 }
 
 const char *product_matrix(Products *p, const Part *part, int n)
@@ -96,8 +115,8 @@ void product_gemm_results(Products *p, int i, const char *values_row)
     Emit *e = p->e;
     long long all = p->part[i].columns / PACK_TILE_ROWS;
     emit_text(e, "    if (w0)\n"
-                 "        gemm_results(sum, place.count, [&](int t, int m, float a, "
-                 "float b) {\n"
+                 "        gemm_results(sum, units, place.count, [&](int t, int m, "
+                 "float a, float b) {\n"
                  "            const int to = %s;\n",
               values_row);
     if (p->part[i].n_products == 2)
@@ -202,10 +221,10 @@ static void put_gemm_body(Products *p, const Together *g, const char *values)
     put_gemm_place(p, g);
     emit_text(e,
               "    if (first < rows) {\n"
-              "        const GemmPlace place = gemm_place_tokens(%s, first, "
+              "        const GemmPlace place = %s, first, "
               "least(rows - first, GEMM_COLS), [](int t) { return t; });\n"
               "        GemmSums sum = {};\n",
-              values);
+              product_place(p, part, values));
     product_gemm(p, part);
     put_gemm_results(p, g);
     emit_text(e, "    }\n}\n");
@@ -235,8 +254,7 @@ static void emit_gemm(Products *p, const Together *g, int64_t from,
 static const char *gemm_values(Products *p, int64_t from, int split,
                                bool float_rows)
 {
-    const char *at =
-        emit_scratch(p->e, p->rows * p->k * (split ? 4 : 2), p->lead);
+    const char *at = emit_scratch(p->e, product_values_bytes(p, split), p->lead);
     product_values(p, split,
                    emit_format(p->e, "%c%d", float_rows ? 'y' : 'x', split),
                    from, at);

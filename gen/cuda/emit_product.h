@@ -111,7 +111,9 @@ int64_t product_vec_shared(const Products *p, int cols);
 /* All launches of products with one matrix for all rows; those of one row only
  * if `single`. */
 void product_launches(Products *p, bool single);
-/* The launch that brings the values to f16 at `to`, in two parts if split. */
+/* Of a step of the leading axis: bytes of the values in f16, in two parts if
+ * split.  The launch that brings them to `to`. */
+int64_t product_values_bytes(const Products *p, bool split);
 void product_values(Products *p, bool split, const char *suffix, int64_t from,
                     const char *to);
 /* Matrix of floats times floats: values and weights in two parts. */
@@ -119,7 +121,9 @@ bool product_is_split(const Products *p, const Part *part);
 /* The launches for many rows, from `from` on, of matrices in tiles, or of float
  * rows. */
 void product_gemms(Products *p, int64_t from, bool float_rows);
-/* The statement that multiplies what w0, w1 and place say. */
+/* The beginning of a GemmPlace of these values; tokens follow. */
+const char *product_place(Products *p, const Part *part, const char *values);
+/* Statements that multiply what w0, w1 and place say. */
 void product_gemm(Products *p, const Part *part);
 /* Before it: w0 and w1, of tile row `row` of `rows`, whose tiles begin `at` bytes
  * into the matrices (expressions; second NULL: there is only one), `bytes` from

@@ -3,9 +3,9 @@
 //
 // Weights are the left side: a warp decodes its two tiles of 16 matrix rows in
 // registers, where the lane that owns weights of a tile is the one whose operand
-// they are (tile.cuh).  Values are the right side, in f16, divided by
-// GEMM_SCALE; a launch of its own brings them to scratch in the order in which
-// lanes read them:
+// they are (tile.cuh).  Values are the right side, in f16, each row in a unit of
+// its own; a launch of its own brings them to scratch, rows first, then their
+// units, in the order in which lanes read them:
 //   within 128 values, those of block c, step s (weights 4s .. 4s+3) at
 //   (s / 2) * 32 + c * 8 + s % 2 * 4
 // so that lane (g, c) reads what it needs for two steps of token g with one
@@ -18,11 +18,29 @@
 CONSTANT int GEMM_THREADS = 256;
 CONSTANT int GEMM_COLS = 128;
 CONSTANT int GEMM_SLAB = GEMM_COLS * 256; // bytes of 128 k of all tokens
-// The largest f16 is 65504: values up to 4 times that survive.  A row of values
-// that are all below 1e-4 loses: the smallest step is 2^-22.
-CONSTANT float GEMM_SCALE = 4;
 
 // ---- values to f16
+
+// What a row's values are counted in, a power of two, so that the f16 of the
+// largest magnitude, `largest` or a little less, does not overflow (65504) and
+// what matters beside it keeps its digits (steps are 2^-24 at least).  It is 4
+// wherever that will do; what f16 does not hold of a value is 2^-11 of it.
+template <bool SPLIT> DEVICE float gemm_unit(float largest)
+{
+    constexpr float LOW = SPLIT ? 1 : 1.0f / 64, HIGH = 131072;
+    if (largest >= LOW && largest <= HIGH)
+        return 4;
+    int exponent = (int)(float_bits(largest) >> 23 & 255) - 127;
+    // 2^10 units; the unit and one divided by it are no subnormals
+    return bits_float((u32)(most(exponent - 10, -126) + 127) << 23);
+}
+
+// Where the units of `rows` rows of WIDTH values begin.
+template <int WIDTH> DEVICE float *gemm_units(const u8 *values, i64 rows)
+{
+    return (float *)(values + rows * WIDTH * 2);
+}
+template <int K, bool SPLIT> CONSTANT int GEMM_WIDTH = SPLIT ? 2 * K : K;
 
 // Where value k of a row lies.
 DEVICE int gemm_place(int k)
@@ -36,7 +54,7 @@ DEVICE int gemm_place(int k)
 template <int K, bool SPLIT>
 DEVICE void gemm_put(u8 *to, i64 row, int k, const float (&v)[4])
 {
-    u16 *out = (u16 *)to + row * (SPLIT ? 2 * K : K) + gemm_place(k);
+    u16 *out = (u16 *)to + row * GEMM_WIDTH<K, SPLIT> + gemm_place(k);
     uint2 h = make_uint2(float2_half2(v[0], v[1]), float2_half2(v[2], v[3]));
     *(uint2 *)out = h;
     if (SPLIT) {
@@ -49,19 +67,30 @@ DEVICE void gemm_put(u8 *to, i64 row, int k, const float (&v)[4])
     }
 }
 
-// Rows of K values as kernels hand them over; X::at as in plain.cuh.
+// Rows of K values as kernels hand them over, a block a row, or a warp if they
+// are short; X as in plain.cuh.  room: 33 floats of shared memory.
 template <class X, int K, bool SPLIT>
-DEVICE void gemm_values(u8 *to, const u8 *from, i64 row_bytes, i64 rows)
+DEVICE void gemm_values(u8 *to, const u8 *from, i64 row_bytes, i64 rows,
+                        float *room)
 {
-    const i64 n = rows * (K / 4);
-    for (i64 i = (i64)block_x() * GEMM_THREADS + thread(); i < n;
-         i += (i64)blocks_x() * GEMM_THREADS) {
-        const i64 row = i / (K / 4);
-        const int k = (int)(i % (K / 4)) * 4;
-        float v[4];
-        UNROLL for (int j = 0; j < 4; j++)
-            v[j] = X::at(from + row * row_bytes, k + j) * (1 / GEMM_SCALE);
-        gemm_put<K, SPLIT>(to, row, k, v);
+    constexpr int THREADS = K > 2048 ? GEMM_THREADS : 32;
+    constexpr int TEAMS = GEMM_THREADS / THREADS;
+    float *units = gemm_units<GEMM_WIDTH<K, SPLIT>>(to, rows);
+    const int me = thread() % THREADS;
+    for (i64 row = (i64)block_x() * TEAMS + thread() / THREADS; row < rows;
+         row += (i64)blocks_x() * TEAMS) {
+        const u8 *x = from + row * row_bytes;
+        float largest = 0;
+        for (int k = me * X::STEP; k < K; k += THREADS * X::STEP)
+            largest = fmaxf(largest, X::bound(x, k));
+        const float unit = gemm_unit<SPLIT>(block_max<THREADS>(largest, room));
+        for (int k = me * 4; k < K; k += THREADS * 4) {
+            float v[4];
+            UNROLL for (int j = 0; j < 4; j++) v[j] = X::at(x, k + j) * (1 / unit);
+            gemm_put<K, SPLIT>(to, row, k, v);
+        }
+        if (me == 0)
+            units[row] = unit;
     }
 }
 
@@ -69,16 +98,28 @@ DEVICE void gemm_values(u8 *to, const u8 *from, i64 row_bytes, i64 rows)
 template <class A, int K, bool NORM, bool SPLIT>
 DEVICE void gemm_source(u8 *to, const Source<A, K, NORM> &s, i64 rows, float *room)
 {
+    float *units = gemm_units<GEMM_WIDTH<K, SPLIT>>(to, rows);
     SourceRow<GEMM_THREADS, A, K, NORM> r;
     source_weights(r, s);
     stage_begin();
     for (i64 row = block_x(); row < rows; row += blocks_x()) {
         source_values(r, s, row);
-        source_finish(r, s.eps, room, [&](int k, const float (&q)[4], float d) {
-            const float v[4] = {q[0] * d * (1 / GEMM_SCALE), q[1] * d * (1 / GEMM_SCALE),
-                                q[2] * d * (1 / GEMM_SCALE), q[3] * d * (1 / GEMM_SCALE)};
-            gemm_put<K, SPLIT>(to, row, k, v);
-        });
+        constexpr int N = SourceRow<GEMM_THREADS, A, K, NORM>::EACH;
+        float x[N][4], largest = 0;
+        source_norm(r, s.eps, room, x);
+        UNROLL for (int i = 0; i < N; i++)
+            UNROLL for (int j = 0; j < 4; j++) largest = fmaxf(largest, fabsf(x[i][j]));
+        const float unit =
+            gemm_unit<SPLIT>(block_max<GEMM_THREADS>(largest, room));
+        UNROLL for (int i = 0; i < N; i++) {
+            float q[4], d = Round<A>::four(x[i], q);
+            const float v[4] = {q[0] * d * (1 / unit), q[1] * d * (1 / unit),
+                                q[2] * d * (1 / unit), q[3] * d * (1 / unit)};
+            if (int k = source_place(r, i); k >= 0)
+                gemm_put<K, SPLIT>(to, row, k, v);
+        }
+        if (thread() == 0)
+            units[row] = unit;
         sync_threads(0, GEMM_THREADS);
     }
 }
@@ -86,18 +127,21 @@ DEVICE void gemm_source(u8 *to, const Source<A, K, NORM> &s, i64 rows, float *ro
 // ---- the product
 
 // What a block works on: `count` tokens, at most GEMM_COLS.  This thread brings
-// 16 bytes of each slab of every 16th of them, from row[i] on.
+// 16 bytes of each slab of every 16th of them, from row[i] on, and of one of
+// these, i = thread() % 16, the unit.
 CONSTANT int GEMM_FETCHES = GEMM_COLS * 16 / GEMM_THREADS;
 struct GemmPlace {
     const u8 *values; // rows of f16
     int count;
     u32 row[GEMM_FETCHES];
+    float unit;
 };
 
-// Tokens first .. first + count - 1; row_of(token): its row of values.
-template <class Row>
-DEVICE GemmPlace gemm_place_tokens(const u8 *values, int first, int count,
-                                   const Row &row_of)
+// Tokens first .. first + count - 1; row_of(token): its row of values, of which
+// there are `rows`, of WIDTH f16.
+template <int WIDTH, class Row>
+DEVICE GemmPlace gemm_place_tokens(const u8 *values, i64 rows, int first,
+                                   int count, const Row &row_of)
 {
     GemmPlace p;
     p.values = values;
@@ -105,6 +149,8 @@ DEVICE GemmPlace gemm_place_tokens(const u8 *values, int first, int count,
     UNROLL for (int i = 0; i < GEMM_FETCHES; i++) {
         int token = i * (GEMM_THREADS / 16) + thread() / 16;
         p.row[i] = (u32)row_of(first + (token < count ? token : 0));
+        if (thread() % 16 == i)
+            p.unit = gemm_units<WIDTH>(values, rows)[p.row[i]];
     }
     return p;
 }
@@ -235,16 +281,30 @@ DEVICE void gemm_block(GemmSums &sum, u8 *shared, const GemmPlace &p,
     sync_threads(0, GEMM_THREADS); // before the ring is filled again
 }
 
+// What sums of the block's tokens are counted in, for gemm_results; B: the type of
+// the tiles.  All warps come here.  They lie in the ring, in the slab that is the
+// last to be filled again.
+template <class B, int STAGES>
+DEVICE const float *gemm_sum_units(u8 *shared, const GemmPlace &p)
+{
+    float *units = (float *)(shared + (STAGES - 1) * GEMM_SLAB);
+    if (thread() % 16 < GEMM_FETCHES)
+        units[thread() % 16 * (GEMM_THREADS / 16) + thread() / 16] = p.unit * B::UNIT;
+    sync_threads(0, GEMM_THREADS);
+    return units;
+}
+
 // done(token of the block, row of the two tiles' 16, sum of tile 0, of tile 1)
 template <class Done>
-DEVICE void gemm_results(const GemmSums &sum, int count, const Done &done)
+DEVICE void gemm_results(const GemmSums &sum, const float *units, int count,
+                         const Done &done)
 {
     UNROLL for (int n = 0; n < GEMM_GROUPS; n++)
         UNROLL for (int i = 0; i < 4; i++) {
             int token = (2 * n + (warp() & 1)) * 8 + (lane() & 3) * 2 + i % 2;
             if (token < count)
-                done(token, lane() / 4 + i / 2 * 8, sum[0][n][i] * GEMM_SCALE,
-                     sum[1][n][i] * GEMM_SCALE);
+                done(token, lane() / 4 + i / 2 * 8, sum[0][n][i] * units[token],
+                     sum[1][n][i] * units[token]);
         }
 }
 

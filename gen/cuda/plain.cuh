@@ -10,11 +10,19 @@ CONSTANT int PLAIN_COLUMNS = PLAIN_THREADS / 64;
 DEVICE int plain_column() { return warp() / 2; }
 DEVICE int plain_half() { return warp() & 1; }
 
-// Value k of a row as kernels hand it over.
+// Value k of a row as kernels hand it over; a bound of the magnitudes of values
+// k .. k + STEP - 1.
 struct PlainF32 {
+    CONSTANT int STEP = 1;
     DEVICE float at(const u8 *row, int k) { return ((const float *)row)[k]; }
+    DEVICE float bound(const u8 *row, int k) { return fabsf(at(row, k)); }
 };
 struct PlainQ8 {
+    CONSTANT int STEP = 32;
+    DEVICE float bound(const u8 *row, int k)
+    {
+        return 128 * fabsf(*(const float *)(row + k / 32 * 36 + 32));
+    }
     DEVICE float at(const u8 *row, int k)
     {
         const u8 *b = row + k / 32 * 36;
@@ -22,6 +30,11 @@ struct PlainQ8 {
     }
 };
 struct PlainQ16 {
+    CONSTANT int STEP = 32;
+    DEVICE float bound(const u8 *row, int k)
+    {
+        return 32768 * fabsf(*(const float *)(row + k / 32 * 68 + 64));
+    }
     DEVICE float at(const u8 *row, int k)
     {
         const u8 *b = row + k / 32 * 68;
@@ -172,6 +185,7 @@ DEVICE float plain_dot_row(PlainRow<F, K> &r, const float *x, const u8 *row)
 // TYPE::at(p, i): four floats.  J, K as in tile.cuh; rows are K values apart.
 template <class TYPE, int J, int K> struct FileRows {
     CONSTANT int BYTES = 128 * J * TYPE::BYTES; // from a step along k to the next
+    CONSTANT float UNIT = 1;
     struct Raw {
         const u8 *at;
     };

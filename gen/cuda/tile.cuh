@@ -259,6 +259,7 @@ template <class Block, int J, int ELEMS, int FILE_BYTES> struct TileType {
     CONSTANT int ROW_BYTES = 128 * J / ELEMS * FILE_BYTES;
     CONSTANT int BYTES = 16 * ROW_BYTES;
     CONSTANT int TABLE_BYTES = 0;
+    CONSTANT float UNIT = 1; // of halves(): such that scales are whole numbers of d
 
     DEVICE void table(u8 *, int, int) {}
     template <class Raw> DEVICE void load(Raw &r, const u8 *tile, int lane)

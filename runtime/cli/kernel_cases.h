@@ -18,6 +18,8 @@
 typedef enum {
     FILL_NORMAL,   /* about normal */
     FILL_POSITIVE, /* the same above 1/1000 */
+    FILL_ROWS,     /* rows of the last axis, each of a magnitude of its own,
+                      from 2^-60 to 2^40 */
     FILL_SPREAD,   /* magnitudes from 2^-20 to 2^20, a few rows all alike */
     FILL_ODD,      /* the same with infinities, NaN and zeros of both signs */
 } KernelFill;

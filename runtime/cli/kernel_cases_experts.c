@@ -49,6 +49,11 @@ const KernelCase kernel_cases_experts[] = {
      .each = "q6_k iq1_m iq2_xxs"},
     {"many_down", F16, MANY, .text = DOWN("q8a", "?/t16", 256, 144, 5),
      .each = "q6_k iq1_m iq2_xxs"},
+    {"many_apart", F16, MANY, .fill = FILL_ROWS,
+     .text = "(%x: q8a[T,3,256], %i: i32[T,3], $w: ?/t16[256,144,5]) {\n"
+             "  %a = matmul_experts %x, $w, %i : f32[T,3,144]\n"
+             "  ret %a\n"
+             "}\n", .each = "q6_k iq2_xxs"},
     {"few_float", EXACT, FEW, .text = DOWN("f32", "bf16/t16", 128, 16, 5)},
     {"many_float", EXACT, MANY, .text = DOWN("f32", "bf16/t16", 128, 48, 5)},
     {"few_mixed", EXACT, FEW, .text = GATED("q8a", "q4_k/t16", "q5_k/t16", 512, 16, 3)},

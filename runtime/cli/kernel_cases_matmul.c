@@ -86,6 +86,20 @@ const KernelCase kernel_cases_matmul[] = {
     {"many_384", F16, MANY, .text = ONE("q8a", "q4_0/t16", 384, 16)},
     {"many_1536", F16, MANY, .text = ONE("q8a", "q5_k/t16", 1536, 80)},
     {"many_4096", F16, MANY, .text = ONE("q8a", "q6_k/t16", 4096, 144)},
+    {"few_apart", EXACT, FEW, .text = ONE("?", "q6_k/t16", 512, 48),
+     .each = "q8a q16a f32", .fill = FILL_ROWS},
+    {"many_apart", F16, MANY, .text = ONE("?", "q6_k/t16", 512, 48),
+     .each = "q8a q16a f32", .fill = FILL_ROWS},
+    {"many_wide_apart", F16, MANY, .text = ONE("?", "q6_k/t16", 2560, 16),
+     .each = "q8a q16a f32", .fill = FILL_ROWS},
+    {"many_floats_apart", EXACT, MANY, .text = ONE("f32", "?", 512, 48),
+     .each = case_float_types, .fill = FILL_ROWS},
+    {"many_rounded_apart", F16, MANY, .fill = FILL_ROWS,
+     .text = "(%x: f32[T,512], $w: q5_k/t16[512,48]) {\n"
+             "  %b = quantize %x : q8a[T,512]\n"
+             "  %y = matmul %b, $w : f32[T,48]\n"
+             "  ret %y\n"
+             "}\n"},
     {"plain", EXACT, {{1, 1, 0}, {5, 1, 0}}, .text = ONE("q8a", "?", 512, 7),
      .each = case_quant_types},
     {"plain_f32", EXACT, {{1, 1, 0}, {5, 1, 0}}, .text = ONE("f32", "?", 77, 3),

@@ -81,6 +81,15 @@ static void spread(Random *r, float *x, int64_t n)
     }
 }
 
+static void spread_rows(Random *r, float *x, int64_t n, int64_t row)
+{
+    for (int64_t i = 0; i < n; i += row) {
+        float scale = ldexpf(1, (int)random_below(r, 101) - 60);
+        for (int64_t k = i; k < i + row; k++)
+            x[k] *= scale;
+    }
+}
+
 static void make_units(float *x, int64_t n, int64_t row)
 {
     for (int64_t i = 0; i < n; i += row) {
@@ -121,6 +130,8 @@ static void fill_floats(Random *r, const Node *n, KernelValue *v,
         x[i] = real(r, fill);
     if (fill >= FILL_SPREAD)
         spread(r, x, v->n);
+    if (fill == FILL_ROWS)
+        spread_rows(r, x, v->n, type_last(&n->type));
     by_name(n, x, v->n);
     if (block_info[v->type].kind == BLOCK_ACT)
         block_quantize(v->type, x, v->n, v->bytes);

@@ -14,6 +14,7 @@
 #include "base/random.h"
 
 enum { ROWS = 16, MOST = 512, LANES = 32 };
+static const float SCALE = 0.02F;
 
 static const TileFunctions *table;
 static int n_table;
@@ -80,7 +81,8 @@ typedef struct {
     _Alignas(16) uint8_t tile[ROWS * MOST * 4];
 } Case;
 
-static Case *case_new(const TileFunctions *f, Random *r)
+/* scale: about the weights' size. */
+static Case *case_new(const TileFunctions *f, Random *r, float scale)
 {
     Case *c = aligned_alloc(16, (sizeof *c + 15) / 16 * 16);
     BlockType t = block_from_name(f->type);
@@ -91,12 +93,12 @@ static Case *case_new(const TileFunctions *f, Random *r)
     c->value = malloc(sizeof(float) * (size_t)(ROWS * width));
     for (int64_t at = 0; at < ROWS * row_bytes; at += block_info[t].bytes)
         if (block_info[t].kind == BLOCK_FLOAT) {
-            float x = 0.02F * random_real(r);
+            float x = scale * random_real(r);
             uint16_t h = t == BT_f16 ? float_to_half(x) : float_to_bf16(x);
             memcpy(c->file + at, t == BT_f32 ? (void *)&x : (void *)&h,
                    (size_t)block_info[t].bytes);
         } else {
-            random_block(r, t, 0.02F, c->file + at);
+            random_block(r, t, scale, c->file + at);
         }
     memset(c->tile, 0xa5, sizeof c->tile);
     const uint8_t *middle = c->file + row_bytes / 3;
@@ -123,15 +125,21 @@ static const float *block_of(const Case *c, int lane, int h, int j)
 
 typedef void CheckBlock(const Case *c, int lane, int h, int j, void *state);
 
-static void for_blocks(CheckBlock *check, void *state, const TileFunctions *f,
-                       Random *r)
+static void for_blocks_of(CheckBlock *check, void *state,
+                          const TileFunctions *f, Random *r, float scale)
 {
-    Case *c = case_new(f, r);
+    Case *c = case_new(f, r, scale);
     for (int lane = 0; lane < LANES; lane++)
         for (int h = 0; h < 2; h++)
             for (int j = 0; j < f->wide; j++)
                 check(c, lane, h, j, state);
     case_free(c);
+}
+
+static void for_blocks(CheckBlock *check, void *state, const TileFunctions *f,
+                       Random *r)
+{
+    for_blocks_of(check, state, f, r, SCALE);
 }
 
 /* ---- bytes */
@@ -142,7 +150,7 @@ Test(tiles, size_is_the_files, .init = open_table)
     for (int i = 0; i < n_table; i++) {
         if (!table[i].wide)
             continue;
-        Case *c = case_new(&table[i], &r);
+        Case *c = case_new(&table[i], &r, SCALE);
         cr_expect(table[i].bytes == ROWS * c->row_bytes / 3, "%s",
                   table[i].type);
         for (int k = table[i].bytes; k < (int)sizeof c->tile; k++)
@@ -179,7 +187,7 @@ Test(tiles, values_of_the_file, .init = open_table)
     for (int i = 0; i < n_table; i++) {
         if (!table[i].wide)
             continue;
-        Case *c = case_new(&table[i], &r);
+        Case *c = case_new(&table[i], &r, SCALE);
         for (int row = 0; row < ROWS; row++)
             for (int k = 0; k < c->width; k++) {
                 float got = c->f->file_value(c->file + row * c->row_bytes,
@@ -223,6 +231,32 @@ Test(tiles, halves_are_near, .init = open_table)
             for_blocks(check_halves, &sum, &table[i], &sum.random);
         cr_expect(sum.error <= 1.5e-7 * sum.truth, "%s: %g", table[i].type,
                   sum.error / sum.truth);
+    }
+}
+
+/* Of weights so small that their scales are f16 of a few digits: what is a whole
+ * number of such a scale is an f16, too. */
+static void check_small(const Case *c, int lane, int h, int j, void *state)
+{
+    float got[32], most = 0;
+    const float *want = block_of(c, lane, h, j);
+    (void)state;
+    c->f->halves(c->tile, lane, h, j, got);
+    for (int k = 0; k < 32; k++)
+        most = fmaxf(most, fabsf(want[k]));
+    for (int k = 0; k < 32; k++)
+        cr_assert(fabsf(got[k] - want[k]) <= 0x1p-10F * most, "%s, J %d: %g for %g",
+                  c->f->type, c->f->wide, got[k], want[k]);
+}
+
+Test(tiles, halves_of_small_weights, .init = open_table)
+{
+    Random r = random_seed(6);
+    for (int i = 0; i < n_table; i++) {
+        BlockType t = block_from_name(table[i].type);
+        if (table[i].wide && block_info[t].kind == BLOCK_QUANT)
+            for (int n = 0; n < 3; n++)
+                for_blocks_of(check_small, NULL, &table[i], &r, 2e-6F);
     }
 }
 

@@ -48,7 +48,8 @@ template <class Block> struct Functions {
             u32 w[2];
             Block::halves(r, h, j, s, w, table_of<Block>());
             for (int t = 0; t < 4; t++)
-                out[4 * s + t] = half_float((u16)(w[t / 2] >> 16 * (t % 2)));
+                out[4 * s + t] =
+                    half_float((u16)(w[t / 2] >> 16 * (t % 2))) * Block::UNIT;
         }
     }
     static float dot8(const u8 *tile, int lane, int h, int j, const i8 *codes,
