@@ -295,15 +295,15 @@ static void emit_plain(Experts *x, int i)
                              .from = 1,
                              .to = INT64_MAX,
                              .x = {x->slots, p->lead, 1},
-                             .y = {part->columns, SYM_ONE, 4},
+                             .y = product_plain_groups(part->columns),
                              .shared = product_plain_shared(p)});
     emit_text(x->e,
               "{\n    SHARED_BUFFER(shared);\n"
               "    float *x = (float *)(shared + %lld);\n"
-              "    const int pair = block_x(), n = block_y() * PLAIN_COLUMNS + "
-              "plain_column();\n"
+              "    const int pair = block_x();\n"
               "    const i64 row = pair / %lld;\n",
               (long long)product_plain_values_at(p), (long long)x->divide);
+    product_plain_begin(p, part->columns);
     product_plain_values(p);
     emit_text(x->e, "    const i64 expert = ((const i32 *)call.arg[%d])[pair];\n",
               x->ids);
@@ -313,7 +313,7 @@ static void emit_plain(Experts *x, int i)
     product_plain_first(p, i, row, when);
     product_plain_dots(p, i, row, when);
     emit_text(x->e, "    if ((%s) && plain_half() == 0 && lane() == 0)\n"
-                    "        %s_%sp%d(call, pair, n, sum%d);\n}\n",
+                    "        %s_%sp%d(call, pair, n, sum%d);\n    }\n}\n",
               when, x->e->name, p->prefix, i, i);
 }
 

@@ -15,7 +15,35 @@ static bool is_plain(const Part *part, bool few)
     return !part->tiles && (few || !part->float_rows);
 }
 
-void product_plain_values(Products *p)
+/* A grid takes so many groups of columns; the blocks go on to the rest. */
+static int64_t plain_turns(int64_t columns)
+{
+    enum { GROUP = PLAIN_WARPS / 2, MOST_Y = 65535 };
+    return (columns + (int64_t)GROUP * MOST_Y - 1) / ((int64_t)GROUP * MOST_Y);
+}
+
+CudaExtent product_plain_groups(int64_t columns)
+{
+    return (CudaExtent){columns, SYM_ONE, plain_turns(columns) * (PLAIN_WARPS / 2)};
+}
+
+/* Blocks along an axis of the grid share the columns. */
+static void put_begin(Products *p, int64_t turns, char axis)
+{
+    emit_text(p->e, "    for (int turn = 0; turn < %lld; turn++) {\n"
+                    "    const int n = (block_%c() + turn * blocks_%c()) * "
+                    "PLAIN_COLUMNS + plain_column();\n",
+              (long long)turns, axis, axis);
+    if (turns > 1)
+        emit_text(p->e, "    sync_threads(0, PLAIN_THREADS);\n");
+}
+
+void product_plain_begin(Products *p, int64_t columns)
+{
+    put_begin(p, plain_turns(columns), 'y');
+}
+
+static void put_plain_values(Products *p)
 {
     Emit *e = p->e;
     if (p->source)
@@ -38,6 +66,13 @@ void product_plain_values(Products *p)
                       : emit_format(e, "plain_values<Plain%s, ", p->act),
                   (long long)p->k, p->from, (long long)p->row_bytes);
     emit_text(e, "    sync_threads(0, PLAIN_THREADS);\n");
+}
+
+void product_plain_values(Products *p)
+{
+    emit_text(p->e, "    if (turn == 0) {\n");
+    put_plain_values(p);
+    emit_text(p->e, "    }\n");
 }
 
 /* A row of a matrix as floats, read four at a time. */
@@ -262,7 +297,7 @@ static void emit_plain(Products *p, bool few, int64_t from)
         return;
     emit_include(e, "plain.cuh");
     emit_include(e, "prologue.cuh");
-    CudaExtent rows = {p->rows, p->lead, 1}, wide = {columns, SYM_ONE, 4};
+    CudaExtent rows = {p->rows, p->lead, 1};
     bool choice = few && p->choice && product_plain_few(p);
     int64_t shared = product_plain_shared(p);
     if (choice && rows_shared(p->beside, p->choice) > shared)
@@ -271,20 +306,20 @@ static void emit_plain(Products *p, bool few, int64_t from)
                 (CudaLaunch){.by = p->lead,
                              .from = from,
                              .to = few ? FLOAT_ROWS_FEW : INT64_MAX,
-                             .x = few ? wide : rows, /* x may be large, y not */
-                             .y = few ? rows : wide,
+                             /* x may be large, y not */
+                             .x = few ? (CudaExtent){columns, SYM_ONE, 4} : rows,
+                             .y = few ? rows : product_plain_groups(columns),
                              .shared = shared});
     emit_text(e, "{\n    SHARED_BUFFER(shared);\n"
                  "    float *x = (float *)(shared + %lld);\n"
-                 "    const i64 row = block_%c();\n"
-                 "    const int n = block_%c() * PLAIN_COLUMNS + "
-                 "plain_column();\n",
-              (long long)product_plain_values_at(p), few ? 'y' : 'x',
-              few ? 'x' : 'y');
+                 "    const i64 row = block_%c();\n",
+              (long long)product_plain_values_at(p), few ? 'y' : 'x');
+    put_begin(p, few ? 1 : plain_turns(columns), few ? 'x' : 'y');
     if (is_uniform(p, few))
         put_uniform_body(p, few, columns);
     else
         put_plain_body(p, few);
+    emit_text(e, "    }\n");
     if (few && p->left_rounded != NO_REF && product_plain_few(p))
         put_left(p);
     if (choice)

@@ -140,7 +140,11 @@ int64_t product_ring(const Products *p);
 
 /* ---- emit_plain.c: matrices as in the file */
 
-/* For matrices as in the file: what is asked for early of rows `matrix_row` of
+/* The y of a grid whose blocks share columns, and the loop that they are in: opens
+ * it, and names `n`, this warp's column. */
+CudaExtent product_plain_groups(int64_t columns);
+void product_plain_begin(Products *p, int64_t columns);
+/* In it, for matrices as in the file: what is asked for early of rows `matrix_row` of
  * part i's matrices, if `when` says so; the stage begins, the values of row `row`
  * go to x; the products, in sumI; shared memory. */
 void product_plain_first(Products *p, int i, const char *matrix_row,

@@ -60,6 +60,8 @@ const KernelCase kernel_cases_experts[] = {
     {"many_mixed", F16_TWICE, MANY, .text = GATED("q8a", "q4_k/t16", "q5_k", 512, 16, 3)},
     {"plain", EXACT, {{1, 1, 0}, {6, 1, 0}},
      .text = GATED("f32", "q8_0", "q4_0", 64, 24, 7)},
+    {"plain_columns", EXACT, {{1, 1, 0}}, /* over 65535 groups of four */
+     .text = DOWN("q8a", "q8_0", 32, 262149, 3)},
     {"prologue", F16, {{1, 1, 0}, {3, 1, 0}, {20, 1, 0}},
      .text = "(%x: f32[T,3,256], %i: i32[T,3], $w: q4_k/t16[256,48,5]) {\n"
              "  %q = quantize %x : q8a[T,3,256]\n"

@@ -102,6 +102,8 @@ const KernelCase kernel_cases_matmul[] = {
              "}\n"},
     {"plain", EXACT, {{1, 1, 0}, {5, 1, 0}}, .text = ONE("q8a", "?", 512, 7),
      .each = case_quant_types},
+    {"plain_columns", EXACT, {{1, 1, 0}, {2, 1, 0}}, /* over 65535 groups of four */
+     .text = ONE("q8a", "q8_0", 32, 262149)},
     {"plain_f32", EXACT, {{1, 1, 0}, {5, 1, 0}}, .text = ONE("f32", "?", 77, 3),
      .each = case_float_types},
     {"rows", EXACT, {{3, 1, 0}, {7, 4, 0}},

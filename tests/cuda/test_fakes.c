@@ -131,15 +131,15 @@ static CudaModule *load_unit(void)
     return m;
 }
 
-static CudaResult launch(CudaFunction *f, unsigned threads, CudaAddress in,
-                         CudaAddress out, CudaStream *s)
+static CudaResult launch_rows(CudaFunction *f, unsigned threads, unsigned rows,
+                              CudaAddress in, CudaAddress out, CudaStream *s)
 {
     Call2 call = {.arg = {in, out}, .tokens = N};
     void *parameters[] = {&call};
     CudaLaunchAttribute early = {.id = CUDA_LAUNCH_PROGRAMMATIC,
                                  .value.allowed = 1};
     CudaLaunchConfig c = {.grid_x = (N + threads - 1) / threads,
-                          .grid_y = 1,
+                          .grid_y = rows,
                           .grid_z = 1,
                           .block_x = threads,
                           .block_y = 1,
@@ -150,6 +150,12 @@ static CudaResult launch(CudaFunction *f, unsigned threads, CudaAddress in,
     CudaResult r = cu.cuLaunchKernelEx(&c, f, parameters, NULL);
     memset(&call, 0xff, sizeof call);
     return r;
+}
+
+static CudaResult launch(CudaFunction *f, unsigned threads, CudaAddress in,
+                         CudaAddress out, CudaStream *s)
+{
+    return launch_rows(f, threads, 1, in, out, s);
 }
 
 typedef struct {
@@ -509,6 +515,8 @@ Test(fakes, refused)
         cu.cuFuncSetAttribute(b.f, CUDA_FUNCTION_DYNAMIC_SHARED, 228 << 10),
         INVALID_VALUE);
     cr_assert_eq(launch(b.f, 160, b.in, b.out, b.stream), 701);
+    cr_assert_eq(launch_rows(b.f, 128, 65536, b.in, b.out, b.stream),
+                 INVALID_VALUE);
     OK(cu.cuCtxSetCurrent(NULL));
     cr_assert_eq(launch(b.f, 128, b.in, b.out, b.stream), INVALID_CONTEXT);
     cr_assert_eq(cu.cuCtxEnablePeerAccess(NULL, 0), INVALID_CONTEXT);
