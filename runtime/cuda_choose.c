@@ -59,7 +59,8 @@ void cuda_choose_free(CudaDevice *c)
 static Err *send_sample(CudaDevice *c, CudaChooser *h, const Choosing *how,
                         const NextInputs *next)
 {
-    CudaSampleRoom room = cuda_sample_room(how);
+    int64_t context = cuda_kernels_spec(c->kernels)->plan->context;
+    CudaSampleRoom room = cuda_sample_room(how, context);
     int64_t head = (int64_t)sizeof(CudaSample);
     TRY(cuda_grow(c, &h->tables, &h->room, room.bytes));
     char *bytes = memory_must(malloc((size_t)room.bytes), (size_t)room.bytes);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "runtime/cuda_compile.h"
+#include "runtime/cuda_sample.h"
 #include "runtime/nvml.h"
 
 /* What a launch may ask for without saying so before. */
@@ -417,7 +418,9 @@ int64_t cuda_code_counters(const CudaCode *c)
 
 int64_t cuda_code_room(const CudaCode *c, const Plan *p)
 {
-    return cuda_code_scratch(c, p) + cuda_code_counters(c);
+    int64_t choosing =
+        c->sample < 0 ? 0 : cuda_sample_most(plan_vocabulary(p), p->context);
+    return cuda_code_scratch(c, p) + cuda_code_counters(c) + choosing;
 }
 
 Err *cuda_kernels_used(const CudaKernels *k, const PlanDevice *d,

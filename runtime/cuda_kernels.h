@@ -56,7 +56,8 @@ const CudaKernelsSpec *cuda_kernels_spec(const CudaKernels *k);
 const CudaOnCard *cuda_kernels_card(const CudaKernels *k, const PlanDevice *d);
 CudaKernelStats cuda_kernels_stats(const CudaKernels *k);
 /* Bytes of scratch and of counters that a device needs for its kernels, and
- * both. */
+ * all that it needs besides the plan's regions: these, and what tokens are chosen
+ * by, which lies there from the first choice on. */
 int64_t cuda_code_scratch(const CudaCode *c, const Plan *p);
 int64_t cuda_code_counters(const CudaCode *c);
 int64_t cuda_code_room(const CudaCode *c, const Plan *p);

@@ -5,8 +5,6 @@
 #include <string.h>
 
 enum { ALIGN = 64 };
-/* Histories beyond it are whole: no ring is that long. */
-static const int64_t most_window = (int64_t)1 << 22;
 
 static int64_t take(int64_t *end, int64_t bytes)
 {
@@ -15,7 +13,8 @@ static int64_t take(int64_t *end, int64_t bytes)
     return at;
 }
 
-CudaSampleRoom cuda_sample_room(const Choosing *c)
+/* A window that any history fits needs no ring. */
+CudaSampleRoom cuda_sample_room(const Choosing *c, int64_t most)
 {
     CudaSampleRoom r = {0};
     const SamplerParams *p = c->params;
@@ -23,7 +22,7 @@ CudaSampleRoom cuda_sample_room(const Choosing *c)
     take(&r.bytes, sizeof(CudaSample));
     if (sampler_has_penalties(p) && p->window) {
         r.count = take(&r.bytes, table);
-        if (p->window > 0 && p->window <= most_window) {
+        if (p->window > 0 && p->window < most) {
             r.window = p->window;
             r.ring = take(&r.bytes, r.window * (int64_t)sizeof(int32_t));
         }
@@ -33,6 +32,16 @@ CudaSampleRoom cuda_sample_room(const Choosing *c)
         r.bias = take(&r.bytes, p->n_bias * (int64_t)sizeof(SamplerBias));
     }
     return r;
+}
+
+int64_t cuda_sample_most(int64_t vocab, int64_t most)
+{
+    SamplerParams p = sampler_defaults();
+    p.presence_penalty = 1;
+    p.window = most - 1;
+    p.n_bias = vocab;
+    Choosing c = {.params = &p, .vocab = (int32_t)vocab};
+    return (int64_t)sizeof(CudaSample) + cuda_sample_room(&c, most).bytes;
 }
 
 static void fill_history(const Choosing *c, const CudaSampleRoom *r, char *to)

@@ -33,3 +33,15 @@ const PlanBuffer *plan_port(const Plan *p, const PlanPort *ports, int n,
             return &p->buffer[ports[i].buffer];
     return NULL;
 }
+
+int64_t plan_vocabulary(const Plan *p)
+{
+    int64_t width = 0;
+    for (int i = 0; i < p->n_programs; i++) {
+        const PlanProgram *q = &p->program[i];
+        const PlanBuffer *b = plan_port(p, q->output, q->n_outputs, "logits");
+        if (b && b->rank == 2 && b->dim[1].k > width)
+            width = b->dim[1].k;
+    }
+    return width;
+}

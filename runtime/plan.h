@@ -187,6 +187,8 @@ Err *plan_verify(const Plan *p) MUST_USE;
 const PlanProgram *plan_program(const Plan *p, const char *name);
 const PlanBuffer *plan_port(const Plan *p, const PlanPort *ports, int n,
                             const char *name);
+/* The widest row of logits of any program; 0: there are none. */
+int64_t plan_vocabulary(const Plan *p);
 
 /* Bytes from a slot of a buffer to the next, and of all its slots. */
 static inline int64_t plan_stride(const PlanBuffer *b)

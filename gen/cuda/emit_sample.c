@@ -23,21 +23,9 @@ static const char text[] =
     "    sample_pick(call, shared);\n"
     "}\n";
 
-static int64_t widest_logits(const Plan *p)
-{
-    int64_t width = 0;
-    for (int i = 0; i < p->n_programs; i++) {
-        const PlanProgram *q = &p->program[i];
-        const PlanBuffer *b = plan_port(p, q->output, q->n_outputs, "logits");
-        if (b && b->rank == 2 && b->dim[1].k > width)
-            width = b->dim[1].k;
-    }
-    return width;
-}
-
 void emit_sample(const Plan *p, CudaCode *c)
 {
-    int64_t ids = widest_logits(p), slices = (ids + SLICE - 1) / SLICE;
+    int64_t ids = plan_vocabulary(p), slices = (ids + SLICE - 1) / SLICE;
     int64_t per_block = SCAN_THREADS / 32;
     const CudaExtent one = {1, SYM_ONE, 1};
     c->sample = -1;

@@ -76,7 +76,7 @@ static const Setting settings[] = {
 };
 
 static const int32_t vocabularies[] = {1, 2, 127, 129, 1000, 5003, 40001};
-enum { WIDEST = 40001 + 63, TEXT = 4, PROMPT = 10 };
+enum { WIDEST = 40001 + 63, TEXT = 4, PROMPT = 10, MOST_HISTORY = 1024 };
 
 /* ---- one text on the machine and on the host ---- */
 
@@ -182,7 +182,7 @@ static void say(Check *c, const char *fmt, int i, const char *a, const char *b)
 static Err *put_tables(Check *c)
 {
     Choosing how = {&c->params, c->vocab, c->id, c->n, (uint64_t)c->n};
-    CudaSampleRoom room = cuda_sample_room(&how);
+    CudaSampleRoom room = cuda_sample_room(&how, MOST_HISTORY);
     char *bytes = memory_array((int)room.bytes, 1);
     Err *e = NULL;
     int32_t next[7] = {-1, -1, -1, -1, (int32_t)c->n - 1};

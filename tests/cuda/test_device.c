@@ -5,6 +5,7 @@
 
 #include "gen/cuda/cuda.h"
 #include "runtime/cuda_kernels.h"
+#include "runtime/cuda_sample.h"
 #include "runtime/weights.h"
 #include "tests/runtime/toy.h"
 
@@ -364,6 +365,64 @@ Test(device, a_full_card_says_what_is_free)
     cr_expect(strstr(err_text(e), "GiB are free"), "%s", err_text(e));
     err_free(e);
     card_close(&t);
+}
+
+/* Need for the plan's regions and the kernels' scratch on the only card. */
+static int64_t bytes_of_plan(const Card *t)
+{
+    int64_t n = 0;
+    for (int i = 0; i < t->plan->n_devices; i++) {
+        const PlanDevice *d = &t->plan->device[i];
+        n += d->weights + d->states + d->scratch +
+             cuda_code_scratch(&t->code, t->plan) + cuda_code_counters(&t->code);
+    }
+    return n;
+}
+
+/* A card that holds the plan, but not what tokens are chosen by, is refused
+ * where tokens can be chosen, before anything is loaded. */
+Test(device, room_for_choosing)
+{
+    Card t;
+    char memory[32];
+    toy_ok(card_open(&t, false, true, 1));
+    snprintf(memory, sizeof memory, "%lld", (long long)bytes_of_plan(&t));
+    session_free(t.session);
+    cuda_kernels_free(t.kernels);
+    setenv("FAKE_CUDA_MEMORY", memory, 1);
+    ModuleCache *cache = cache_open(t.cache.data, 1 << 24);
+    CudaKernelsSpec spec = {
+        .plan = t.plan, .code = &t.code, .cache = cache, .pool = t.pool};
+    toy_ok(cuda_kernels_new(&spec, &t.kernels));
+    cuda_kernels_free(t.kernels);
+    t.kernels = NULL;
+    t.code.sample = 0;
+    Err *e = cuda_kernels_begin(&spec, &t.kernels);
+    cache_close(cache);
+    cr_assert(e);
+    cr_expect(strstr(err_text(e), "GiB are free"), "%s", err_text(e));
+    err_free(e);
+    t.session = NULL;
+    card_close(&t);
+}
+
+/* What is asked of a card for choosing is never more than what was kept free. */
+Test(device, room_for_all_settings)
+{
+    enum { VOCABULARY = 1000, CONTEXT = 128 };
+    static const int64_t windows[] = {-1, 0, 1, 64, 127, 128, 1 << 20};
+    int64_t most = cuda_sample_most(VOCABULARY, CONTEXT);
+    for (int i = 0; i < 7; i++)
+        for (int biases = 0; biases <= VOCABULARY; biases += VOCABULARY / 2) {
+            SamplerParams p = sampler_defaults();
+            p.frequency_penalty = 1;
+            p.window = windows[i];
+            p.n_bias = biases;
+            Choosing c = {.params = &p, .vocab = VOCABULARY};
+            CudaSampleRoom room = cuda_sample_room(&c, CONTEXT);
+            cr_expect(room.window < CONTEXT);
+            cr_expect(room.bytes + (int64_t)sizeof(CudaSample) <= most);
+        }
 }
 
 Test(device, an_old_driver)
