@@ -177,6 +177,10 @@ void nvrtc_options(const NvrtcTarget *t, char arch[40],
     option[2] = "-default-device";
     option[3] = "--extra-device-vectorization";
     option[4] = "--disable-warnings"; /* so that a log begins with the error */
+    /* Exact quotients and roots come with a rare path that branches; where the
+     * last bit matters there is exact_quotient(). */
+    option[5] = "--prec-div=false";
+    option[6] = "--prec-sqrt=false";
 }
 
 static Err *compile_error(const Nvrtc *n, NvrtcProgram *p, const char *unit,

@@ -42,7 +42,7 @@ bool nvrtc_is_newer(int driver);
 NvrtcTarget nvrtc_target(const Nvrtc *n, int arch);
 
 /* The options that a unit is compiled with for a target, for cache keys too. */
-enum { NVRTC_OPTIONS = 5 };
+enum { NVRTC_OPTIONS = 7 };
 void nvrtc_options(const NvrtcTarget *t, char arch[40],
                    const char *option[NVRTC_OPTIONS]);
 

@@ -23,6 +23,7 @@
 #pragma once
 #include "kv.cuh"
 #include "place.cuh"
+#include "prologue.cuh"
 
 namespace attention {
 
@@ -91,6 +92,34 @@ DEVICE void finish_values(const typename P::Args &call, const Place &place,
         encode_codes<P::CODES>(
             [&](int n) {
                 return place(n, t, i) ? P::block(call, t, i) : (u8 *)0;
+            },
+            y);
+}
+
+// Of N times four values in a row, of which eight lanes have 32: place(n, t, i) says
+// where the n-th four begin, value(n) what they are.
+template <class P, int N, class Place, class Value>
+DEVICE void finish_fours(const typename P::Args &call, const Place &place,
+                         const Value &value)
+{
+    float x[N][4][P::OPERANDS ? P::OPERANDS : 1], y[N][4];
+    i64 t = 0;
+    int i = 0;
+    UNROLL for (int n = 0; n < N; n++)
+        if (place(n, t, i))
+            UNROLL for (int k = 0; k < 4; k++) P::operands(call, t, i + k, x[n][k]);
+    UNROLL for (int n = 0; n < N; n++) {
+        const bool is = place(n, t, i);
+        const float4 v = is ? value(n) : make_float4(0, 0, 0, 0);
+        const float four[4] = {v.x, v.y, v.z, v.w};
+        UNROLL for (int k = 0; k < 4; k++)
+            y[n][k] = is ? P::finish(call, t, i + k, four[k], x[n][k]) : 0;
+    }
+    if constexpr (P::CODES != 0)
+        encode_fours<P::CODES>(
+            [&](int n) {
+                return place(n, t, i) ? FourCodes{P::block(call, t, i), i % 32}
+                                      : FourCodes{0, 0};
             },
             y);
 }

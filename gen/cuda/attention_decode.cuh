@@ -337,24 +337,19 @@ template <class P> struct Decode {
     DEVICE void finish(const typename P::Args &call, const Share &s, Room *room,
                        const S &sums)
     {
-        constexpr int EACH = ROWS * D / THREADS, N = least(EACH, 8);
         float *rows = (float *)room->ring;
         put_rows(rows, room, sums);
         sync_threads(0, THREADS);
-        // Not unrolled: a launch's code is read once, by few blocks.
-        NO_UNROLL for (int first = 0; first < EACH; first += N) {
-            auto place = [&](int n, i64 &t, int &i) {
-                int at = (first + n) * THREADS + thread();
-                int head = s.chunk * ROWS + at / D;
-                t = s.token;
-                i = (s.group * P::PER_GROUP + head) * D + at % D;
-                return head < P::PER_GROUP;
-            };
-            finish_values<P, N>(call, place, [&](int n) {
-                int at = (first + n) * THREADS + thread();
-                return rows[at / D * WIDE + at % D];
-            });
-        }
+        auto place = [&](int n, i64 &t, int &i) {
+            int at = 4 * (n * THREADS + thread()), head = s.chunk * ROWS + at / D;
+            t = s.token;
+            i = (s.group * P::PER_GROUP + head) * D + at % D;
+            return head < P::PER_GROUP;
+        };
+        finish_fours<P, ROWS * D / THREADS / 4>(call, place, [&](int n) {
+            int at = 4 * (n * THREADS + thread());
+            return *(const float4 *)(rows + at / D * WIDE + at % D);
+        });
     }
 };
 

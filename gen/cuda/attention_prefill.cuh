@@ -294,17 +294,17 @@ template <class P> struct Prefill {
         float *rows = (float *)room + warp() * 16 * WIDE;
         put_rows(rows, w);
         sync_warp();
-        constexpr int N = 8;
-        NO_UNROLL for (int first = lane(); first < 16 * D; first += 32 * N) {
+        constexpr int N = 2;
+        NO_UNROLL for (int first = lane(); first < 4 * D; first += 32 * N) {
             auto place = [&](int n, i64 &t, int &i) {
-                int at = first + 32 * n, row = b.row + warp() * 16 + at / D;
+                int at = 4 * (first + 32 * n), row = b.row + warp() * 16 + at / D;
                 t = row / P::PER_GROUP;
                 i = (b.group * P::PER_GROUP + row % P::PER_GROUP) * D + at % D;
                 return row < b.rows;
             };
-            finish_values<P, N>(call, place, [&](int n) {
-                int at = first + 32 * n;
-                return rows[at / D * WIDE + at % D];
+            finish_fours<P, N>(call, place, [&](int n) {
+                int at = 4 * (first + 32 * n);
+                return *(const float4 *)(rows + at / D * WIDE + at % D);
             });
         }
     }

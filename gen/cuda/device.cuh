@@ -295,6 +295,8 @@ DEVICE float rounded_product(float a, float b) { return __fmul_rn(a, b); }
 DEVICE float rounded_sum(float a, float b) { return __fadd_rn(a, b); }
 DEVICE double rounded_product(double a, double b) { return __dmul_rn(a, b); }
 DEVICE double rounded_sum(double a, double b) { return __dadd_rn(a, b); }
+// The nearest float; a / b may be two off.
+DEVICE float exact_quotient(float a, float b) { return __fdiv_rn(a, b); }
 // Quick forms, relative error near 2^-22.
 DEVICE float quick_exp(float x) { return __expf(x); }
 DEVICE float quick_divide(float a, float b) { return __fdividef(a, b); }

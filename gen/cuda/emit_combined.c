@@ -64,7 +64,8 @@ static int64_t room_at(const Combined *c)
 /* The weights of a token's experts; the tables lie behind them. */
 static int64_t weights_at(const Combined *c)
 {
-    return room_at(c) + 2 * all_tiles(c) * PACK_TILE_ROWS * 4;
+    enum { ROWS = 4 }; /* whose sums are there: ROOM in experts.cuh */
+    return room_at(c) + ROWS * all_tiles(c) * PACK_TILE_ROWS * 4;
 }
 
 static int64_t table_at(const Combined *c)

@@ -131,6 +131,7 @@ static void put_together(Experts *x, Products *beside)
     Emit *e = x->e;
     Products *p = x->p;
     const Part *part = &p->part[0];
+    const int64_t dense = product_single_units(beside);
     product_single_begin(beside);
     put_vec_object(x, 0);
     if (!products_table(beside))
@@ -146,14 +147,12 @@ static void put_together(Experts *x, Products *beside)
               "        vec_expert_first(experts, next, unit - %lld);\n"
               "    put(0);\n",
               x->ids, (long long)x->slots, (long long)rows_of(part),
-              products_matrix_bytes(p, part), (long long)product_single_units(beside),
-              (long long)product_single_units(beside));
-    emit_text(e, "    if (unit < %lld) {\n",
-              (long long)product_single_units(beside));
+              products_matrix_bytes(p, part), (long long)dense, (long long)dense);
+    emit_text(e, "    if (unit < %lld) {\n", (long long)dense);
     product_single_parts(beside);
     emit_text(e, "    vec_expert_first(experts, next, unit);\n    } else\n"
                  "        unit -= %lld;\n    sync_threads(0, VEC_THREADS);\n",
-              (long long)product_single_units(beside));
+              (long long)dense);
     if (products_table(beside)) {
         put_table(x, 0);
         emit_text(e, "    sync_threads(0, VEC_THREADS);\n");
@@ -178,8 +177,7 @@ static void emit_together(Experts *x, Products *beside)
                              .y = {1, SYM_ONE, 1},
                              .per_sm = 2,
                              .shared = mine > theirs ? mine : theirs});
-    emit_text(x->e, "{\n    SHARED_BUFFER(shared);\n"
-                    "    const int me = block_x(), all = blocks_x();\n");
+    emit_text(x->e, "{\n    SHARED_BUFFER(shared);\n");
     put_together(x, beside);
     emit_text(x->e, "}\n");
 }

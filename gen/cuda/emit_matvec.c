@@ -21,8 +21,9 @@ int64_t product_room_at(const Products *p, int64_t rows)
 
 int64_t product_table_at(const Products *p, int64_t rows, int cols)
 {
-    enum { WARPS = 8, MATRICES = 2, TILE_ROWS = 16 };
-    return product_room_at(p, rows) + WARPS * MATRICES * TILE_ROWS * cols * 4;
+    enum { TURNS = 2, WARPS = 8, MATRICES = 2, TILE_ROWS = 16 };
+    return product_room_at(p, rows) +
+           TURNS * WARPS * MATRICES * TILE_ROWS * cols * 4;
 }
 
 /* Products of one matrix each in one group of rows; those of two stay alone. */
@@ -120,7 +121,8 @@ static void put_vec_begin(Products *p, int cols)
     emit_text(p->e, "    constexpr int TABLES = %lld;\n"
                     "    float *room = (float *)(shared + %lld);\n"
                     "    const i64 rows = (i64)%s * %lld;\n"
-                    "    int unit = me;\n",
+                    "    const int all = blocks_x();\n"
+                    "    int unit = block_x();\n",
               (long long)product_table_at(p, cols, cols),
               (long long)product_room_at(p, cols), emit_count(p->lead),
               (long long)p->rows);
@@ -146,13 +148,6 @@ static void put_vec_parts(Products *p, int cols)
         first = false;
         put_vec_rows(p, &g);
     }
-}
-
-static void put_vec_body(Products *p, int cols)
-{
-    put_vec_begin(p, cols);
-    products_stage(p, "(int)rows", "room");
-    put_vec_parts(p, cols);
 }
 
 int64_t product_vec_shared(const Products *p, int cols)
@@ -181,9 +176,10 @@ static void emit_vec(Products *p, int cols, int64_t from, int64_t to)
                              .y = {1, SYM_ONE, 1},
                              .per_sm = 2,
                              .shared = product_vec_shared(p, cols)});
-    emit_text(e, "{\n    SHARED_BUFFER(shared);\n"
-                 "    const int me = block_x(), all = blocks_x();\n");
-    put_vec_body(p, cols);
+    emit_text(e, "{\n    SHARED_BUFFER(shared);\n");
+    put_vec_begin(p, cols);
+    products_stage(p, "(int)rows", "room");
+    put_vec_parts(p, cols);
     emit_text(e, "}\n");
 }
 

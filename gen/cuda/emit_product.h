@@ -87,10 +87,9 @@ Together product_group(Products *p, int i, const bool *takes);
  * the most rows they take. */
 int64_t product_vecs(Products *p, bool single);
 /* For one row: all parts in tiles; units that blocks share out; the
- * statements, after `shared`, `me` and `all`: which of how many blocks this
- * is.  The beginning, which names `room`, TABLES and `unit`; behind the values in
- * shared memory the parts, after which `unit` is this block's first of what has
- * its units behind these. */
+ * statements, after `shared`.  The beginning, which names `room`, TABLES, `unit` and
+ * `all`, the blocks; behind the values in shared memory the parts, after which `unit`
+ * is this block's first of what has its units behind these. */
 bool product_has_single(const Products *p);
 int64_t product_single_units(Products *p);
 void product_single_begin(Products *p);

@@ -71,7 +71,9 @@ struct Combined {
     CONSTANT int TILES_EACH = EACH;
     // of a tile's values in shared memory
     CONSTANT int PIECE = most(ROUTED::BYTES, ALONE::BYTES);
-    CONSTANT int ROOM = 2 * TILES * 16; // floats: parts of sums, two rows
+    // Floats of parts of sums: of the rows between two barriers, and of those
+    // that are added up meanwhile.
+    CONSTANT int AT_ONCE = 2, PARTS = AT_ONCE * TILES * 16, ROOM = 2 * PARTS;
 
     ROUTED routed;
     ALONE alone;
@@ -173,6 +175,26 @@ template <class C, class S, bool ROUTED> struct CombinedWarp {
             stage_begin();
     }
 
+    // `next` holds the first tile of the row, then of the block's next one.
+    DEVICE void multiply_row(const CombinedWarp &w, const C &c, Raw &next, int row,
+                             const u8 *table, float *room)
+    {
+        UNROLL for (int e = 0; e < C::TILES_EACH; e++) {
+            if (e >= w.n)
+                break;
+            const u8 *values = c.pieces + (w.first + e) * C::PIECE;
+            float *sums = room + (w.first + e) * 16;
+            if (AHEAD) {
+                Raw now = next;
+                ask(w, c, next, row, e);
+                multiply(now, values, table, sums);
+            } else {
+                multiply(next, values, table, sums);
+                ask(w, c, next, row, e);
+            }
+        }
+    }
+
     template <class Sum>
     DEVICE void run(const C &c, const S &s, const u8 *table, const Sum &sum)
     {
@@ -184,30 +206,23 @@ template <class C, class S, bool ROUTED> struct CombinedWarp {
         Sum::stage(sum);
         values(w, c.pieces);
         sync_threads(0, C::THREADS); // tables, and what the sum has staged
-        int turn = 0;
-        NO_UNROLL for (int row = block_x(); row < c.rows; row += blocks_x(), turn++) {
-            float *room = c.room + turn % 2 * C::TILES * 16;
-            const bool adds = warp() == turn % (C::THREADS / 32) && lane() < 16;
+        int turn = 0, row = block_x();
+        while (row < c.rows) {
+            float *room = c.room + turn % 2 * C::PARTS;
+            // Half a warp adds up a row.
+            const int at = row + lane() / 16 * blocks_x();
+            const bool adds = warp() == turn % (C::THREADS / 32) && at < c.rows;
             float x[Sum::READS];
             if (adds)
-                Sum::ask(sum, row * 16 + lane(), x);
-            UNROLL for (int e = 0; e < C::TILES_EACH; e++) {
-                if (e >= w.n)
-                    break;
-                const u8 *values = c.pieces + (w.first + e) * C::PIECE;
-                float *sums = room + (w.first + e) * 16;
-                if (AHEAD) {
-                    Raw now = next;
-                    ask(w, c, next, row, e);
-                    multiply(now, values, table, sums);
-                } else {
-                    multiply(next, values, table, sums);
-                    ask(w, c, next, row, e);
-                }
-            }
+                Sum::ask(sum, at * 16 + lane() % 16, x);
+            NO_UNROLL for (int i = 0; i < C::AT_ONCE && row < c.rows;
+                           i++, row += blocks_x())
+                multiply_row(w, c, next, row, table, room + i * C::TILES * 16);
             sync_threads(0, C::THREADS);
             if (adds)
-                Sum::finish(sum, row * 16 + lane(), room + lane(), x);
+                Sum::finish(sum, at * 16 + lane() % 16,
+                            room + lane() / 16 * C::TILES * 16 + lane() % 16, x);
+            turn++;
         }
     }
 };

@@ -81,7 +81,7 @@ struct Vec {
     CONSTANT int EACH = TILES / WK;     // of a warp
     CONSTANT int SLOTS = VEC_WARPS / WK;
     CONSTANT int MATRICES = P, ROWS = COLS;
-    // floats of shared memory for the parts of sums
+    // floats of shared memory for the parts of a unit's sums
     CONSTANT int ROOM = VEC_WARPS * P * COLS * 16;
     typedef typename B::Raw Raw;
     // Two tiles of the widest types do not fit the registers of a lane.
@@ -154,13 +154,15 @@ struct Vec {
     }
 };
 
-// The end of a unit, whose first row of tiles is `row` of `rows`: done(t, n, sums)
-// of its sums, as in vec_rows.
+// The sums of a unit, whose first row of tiles is `row` of `rows`: done(t, n, sums),
+// as in vec_rows.  Few threads have some: each turn those of another warp, while
+// the other warps go on.
 template <class V, class Done>
-DEVICE void vec_unit_end(const float *room, int row, int rows, const Done &done)
+DEVICE void vec_unit_done(const float *room, int row, int rows, int turn,
+                          const Done &done)
 {
-    sync_threads(0, VEC_THREADS);
-    for (int i = thread(); i < V::SLOTS * 16 * V::ROWS; i += VEC_THREADS) {
+    for (int i = (thread() + turn * 32) % VEC_THREADS; i < V::SLOTS * 16 * V::ROWS;
+         i += VEC_THREADS) {
         int m = i % 16, s = i / 16 % V::SLOTS, t = i / 16 / V::SLOTS;
         float sums[V::MATRICES];
         UNROLL for (int p = 0; p < V::MATRICES; p++)
@@ -168,24 +170,27 @@ DEVICE void vec_unit_end(const float *room, int row, int rows, const Done &done)
         if (row + s < rows)
             done(t, (row + s) * 16 + m, sums);
     }
-    sync_threads(0, VEC_THREADS);
 }
 
 // All rows of tiles [0, rows) of matrices with a shared left side, in units of
 // SLOTS; this block takes units unit, unit + step, ..; returns the first unit
-// behind the last, less `units` (the next group's first).
+// behind the last, less `units` (the next group's first).  room: 2 ROOM floats,
+// used in turn, so that there is one barrier a unit.
 // done(t, n, sums): the sums of values row t, column n, one a matrix.
 template <class V, class Done>
 DEVICE int vec_rows(const V &v, typename V::Raw &next, float *room, int rows,
                     int unit, int step, const Done &done)
 {
     const int units = (int)ceil_div(rows, V::SLOTS);
-    for (; unit < units; unit += step) {
+    for (int turn = 0; unit < units; unit += step, turn++) {
+        float *part = room + turn % 2 * V::ROOM;
         int row = unit * V::SLOTS + V::slot(), after = row + step * V::SLOTS;
         if (row < rows)
-            V::row(v, room, next, row, v, after < rows ? after : -1);
-        vec_unit_end<V>(room, unit * V::SLOTS, rows, done);
+            V::row(v, part, next, row, v, after < rows ? after : -1);
+        sync_threads(0, VEC_THREADS);
+        vec_unit_done<V>(part, unit * V::SLOTS, rows, turn, done);
     }
+    sync_threads(0, VEC_THREADS); // the room is free again
     return unit - units;
 }
 
@@ -277,14 +282,16 @@ DEVICE void vec_expert_units(const VecExperts<V> &x, typename V::Raw &next,
 {
     typedef VecExperts<V> X;
     const int units = x.pairs * (int)ceil_div(x.rows, V::SLOTS);
-    for (; unit < units; unit += step) {
+    for (int turn = 0; unit < units; unit += step, turn++) {
+        float *part = room + turn % 2 * V::ROOM;
         const int after = X::row(x, unit + step);
         if (X::row(x, unit) < x.rows)
-            V::row(X::of(x, unit), room, next, X::row(x, unit),
+            V::row(X::of(x, unit), part, next, X::row(x, unit),
                    X::of(x, unit + step), after < x.rows ? after : -1);
-        vec_unit_end<V>(room, unit / x.pairs * V::SLOTS, x.rows,
-                        [&](int, int n, const float *sums) {
-                            done(unit % x.pairs, n, sums);
-                        });
+        sync_threads(0, VEC_THREADS);
+        vec_unit_done<V>(part, unit / x.pairs * V::SLOTS, x.rows, turn,
+                         [&](int, int n, const float *sums) {
+                             done(unit % x.pairs, n, sums);
+                         });
     }
 }

@@ -36,7 +36,7 @@ DEVICE float largest32(float x)
     u32 top = warp_max_u32(float_bits(x) & 0x7fffffffu);
     return bits_float(top >= 0x7f800000u ? 0x7fc00000u : top);
 }
-DEVICE float reciprocal_or_0(float d) { return d != 0 ? 1.0f / d : 0.0f; }
+DEVICE float reciprocal_or_0(float d) { return d != 0 ? exact_quotient(1, d) : 0; }
 // NaN, from a scale without a finite reciprocal, becomes 0.
 DEVICE int clamp_code(float v, float lo, float hi)
 {
@@ -46,14 +46,14 @@ DEVICE void put_half(u8 *at, float d) { *(u16 *)at = float_half(d); }
 
 DEVICE void encode_q8_0(u8 *b, float x)
 {
-    float d = largest32(x) / 127.0f, id = reciprocal_or_0(d);
+    float d = exact_quotient(largest32(x), 127), id = reciprocal_or_0(d);
     if (lane() == 0)
         put_half(b, d);
     b[2 + lane()] = (u8)clamp_code(roundf(x * id), -127, 127);
 }
 DEVICE void encode_q4_0(u8 *b, float x)
 {
-    float d = extreme32(x) / -8.0f, id = reciprocal_or_0(d);
+    float d = exact_quotient(extreme32(x), -8), id = reciprocal_or_0(d);
     if (lane() == 0)
         put_half(b, d);
     u32 code = (u32)clamp_code(rounded_sum(rounded_product(x, id), 8.5f), 0, 15);
@@ -63,14 +63,14 @@ DEVICE void encode_q4_0(u8 *b, float x)
 }
 DEVICE void encode_q8a(u8 *b, float x)
 {
-    float d = largest32(x) / 127.0f, id = reciprocal_or_0(d);
+    float d = exact_quotient(largest32(x), 127), id = reciprocal_or_0(d);
     b[lane()] = (u8)clamp_code(rintf(x * id), -127, 127);
     if (lane() == 0)
         *(float *)(b + 32) = d;
 }
 DEVICE void encode_q16a(u8 *b, float x)
 {
-    float d = largest32(x) / 32767.0f, id = reciprocal_or_0(d);
+    float d = exact_quotient(largest32(x), 32767), id = reciprocal_or_0(d);
     ((u16 *)b)[lane()] = (u16)clamp_code(rintf(x * id), -32767, 32767);
     if (lane() == 0)
         *(float *)(b + 64) = d;
@@ -87,7 +87,7 @@ DEVICE void encode_codes(const At &at, const float (&x)[N])
         float y = largest32(x[n]);
         top = lane() == n ? y : top;
     }
-    float d = top / (float)MOST, id = reciprocal_or_0(d);
+    float d = exact_quotient(top, MOST), id = reciprocal_or_0(d);
     UNROLL for (int n = 0; n < N; n++) {
         int code = clamp_code(rintf(x[n] * shuffle(id, n)), -MOST, MOST);
         u8 *b = at(n);

@@ -41,8 +41,8 @@ DEVICE float block_extreme(const float (&v)[4])
 // q: the codes; returns the scale.
 template <int MOST> DEVICE float round_block(const float (&v)[4], float (&q)[4])
 {
-    float d = block_extreme(v) / (float)MOST;
-    float inverse = d != 0 ? 1 / d : 0;
+    float d = exact_quotient(block_extreme(v), MOST);
+    float inverse = d != 0 ? exact_quotient(1, d) : 0;
     UNROLL for (int i = 0; i < 4; i++) {
         float x = rounded_product(v[i], inverse);
         q[i] = x == x ? fminf(fmaxf((float)round_even(x), -(float)MOST), (float)MOST)
@@ -163,6 +163,39 @@ DEVICE void put_codes(u8 *to, int blocks, const int (&k)[N], const float (&v)[N]
         if (k[n] % 32 == 0)
             ((float2 *)(to + blocks * 32))[k[n] / 32] =
                 make_float2(d[n], d[n] * (float)sum[n]);
+    }
+}
+
+// ---- blocks of q8a or q16a in memory, values k .. k + 3; b is NULL: none
+struct FourCodes {
+    u8 *b;
+    int k;
+};
+template <int BITS, int N, class At>
+DEVICE void encode_fours(const At &at, const float (&v)[N][4])
+{
+    u32 word[N][BITS / 8];
+    float d[N];
+    if constexpr (BITS == 8) {
+        u32 codes[N];
+        round_codes(v, codes, d);
+        UNROLL for (int n = 0; n < N; n++) word[n][0] = swap_middle(codes[n]);
+    } else {
+        UNROLL for (int n = 0; n < N; n++) {
+            float q[4];
+            d[n] = round_block<32767>(v[n], q);
+            UNROLL for (int i = 0; i < 2; i++)
+                word[n][i] = ((u32)(i32)q[2 * i] & 65535) | (u32)(i32)q[2 * i + 1] << 16;
+        }
+    }
+    UNROLL for (int n = 0; n < N; n++) {
+        const FourCodes to = at(n);
+        if (!to.b)
+            continue;
+        UNROLL for (int i = 0; i < BITS / 8; i++)
+            ((u32 *)to.b)[to.k / 4 * (BITS / 8) + i] = word[n][i];
+        if (to.k == 0)
+            *(float *)(to.b + 4 * BITS) = d[n];
     }
 }
 

@@ -193,7 +193,8 @@ template <int K> DEVICE u32 warp_kth(u32 top)
     int rank = 0;
     UNROLL for (int m = 1; m < 32; m++) {
         u32 other = shuffle_xor(top, m);
-        rank += other > top || (other == top && (lane() ^ m) < lane());
+        // no branch may stand between the shuffles
+        rank += (int)(other > top) | ((int)(other == top) & (int)((lane() ^ m) < lane()));
     }
     return shuffle(top, 31 - leading_zeros(warp_ballot(rank == K - 1)));
 }

@@ -56,8 +56,8 @@ static Err *dump_unit(const CudaSource *u, const char *target, const char *dir)
 {
     Buf text = {0};
     buf_printf(&text,
-               "// nvcc -std=c++17 -arch=%s --expt-relaxed-constexpr -cubin -o "
-               "%s.cubin %s.cu\n%s",
+               "// nvcc -std=c++17 -arch=%s --expt-relaxed-constexpr "
+               "-prec-div=false -prec-sqrt=false -cubin -o %s.cubin %s.cu\n%s",
                target, u->name, u->name, u->source);
     Err *e = write_source(dir, u->name, ".cu", &text);
     buf_free(&text);

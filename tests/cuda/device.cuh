@@ -344,6 +344,7 @@ DEVICE double rounded_product(double a, double b) { return a * b; }
 DEVICE double rounded_sum(double a, double b) { return a + b; }
 DEVICE float quick_exp(float x) { return expf(x); }
 DEVICE float quick_divide(float a, float b) { return a / b; }
+DEVICE float exact_quotient(float a, float b) { return a / b; }
 DEVICE float reciprocal_sqrt(float x) { return rsqrtf(x); }
 DEVICE float reciprocal(float x) { return 1 / x; }
 
