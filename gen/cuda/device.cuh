@@ -84,33 +84,41 @@ DEVICE u32 warp_max_u32(u32 x) { return __reduce_max_sync(0xffffffffu, x); }
 DEVICE i32 warp_sum_i32(i32 x) { return __reduce_add_sync(0xffffffffu, x); }
 
 // ---- loads and stores of global memory
-// Weights: read once, kept out of L1.  OFFSET bytes behind p.
+// Weights: read once a step, kept out of L1, and the first to leave the second-level
+// cache, where code, values and states stay.  OFFSET bytes behind p.
+DEVICE u64 once_policy()
+{
+    u64 p;
+    asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(p));
+    return p;
+}
 template <int OFFSET = 0> DEVICE uint4 load_weight16(const void *p)
 {
     uint4 r;
-    asm("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4+%5];"
-        : "=r"(r.x), "=r"(r.y), "=r"(r.z), "=r"(r.w) : "l"(p), "n"(OFFSET));
+    asm("ld.global.nc.L1::no_allocate.L2::cache_hint.v4.u32 {%0,%1,%2,%3}, [%4+%5], %6;"
+        : "=r"(r.x), "=r"(r.y), "=r"(r.z), "=r"(r.w)
+        : "l"(p), "n"(OFFSET), "l"(once_policy()));
     return r;
 }
 template <int OFFSET = 0> DEVICE uint2 load_weight8(const void *p)
 {
     uint2 r;
-    asm("ld.global.nc.L1::no_allocate.v2.u32 {%0,%1}, [%2+%3];"
-        : "=r"(r.x), "=r"(r.y) : "l"(p), "n"(OFFSET));
+    asm("ld.global.nc.L1::no_allocate.L2::cache_hint.v2.u32 {%0,%1}, [%2+%3], %4;"
+        : "=r"(r.x), "=r"(r.y) : "l"(p), "n"(OFFSET), "l"(once_policy()));
     return r;
 }
 template <int OFFSET = 0> DEVICE u32 load_weight4(const void *p)
 {
     u32 r;
-    asm("ld.global.nc.L1::no_allocate.u32 %0, [%1+%2];"
-        : "=r"(r) : "l"(p), "n"(OFFSET));
+    asm("ld.global.nc.L1::no_allocate.L2::cache_hint.u32 %0, [%1+%2], %3;"
+        : "=r"(r) : "l"(p), "n"(OFFSET), "l"(once_policy()));
     return r;
 }
 template <int OFFSET = 0> DEVICE u16 load_weight2(const void *p)
 {
     u16 r;
-    asm("ld.global.nc.L1::no_allocate.u16 %0, [%1+%2];"
-        : "=h"(r) : "l"(p), "n"(OFFSET));
+    asm("ld.global.nc.L1::no_allocate.L2::cache_hint.u16 %0, [%1+%2], %3;"
+        : "=h"(r) : "l"(p), "n"(OFFSET), "l"(once_policy()));
     return r;
 }
 DEVICE u32 load_held(const u32 *p) { return __ldg(p); }
