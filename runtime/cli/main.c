@@ -18,6 +18,7 @@ static int status_of(ErrCode code)
     case ERR_IO:
     case ERR_DEVICE:
     case ERR_LIMIT:
+    case ERR_RAISED:
         return 1;
     }
     return 1;
