@@ -192,10 +192,12 @@ static Err *find_option(const char *name, size_t n, const char *command,
 {
     char dashed[OPTION_NAME_MAX];
     *out = NULL;
-    for (int i = 0; i < OPT_COUNT && !*out; i++) {
-        option_dashed(&option_table[i], dashed);
-        if (strlen(dashed) == n && memcmp(dashed, name, n) == 0)
-            *out = &option_table[i];
+    for (int i = 0; i < OPT_COUNT; i++) {
+        const OptionRow *r = &option_table[i];
+        option_dashed(r, dashed);
+        if (strlen(dashed) == n && memcmp(dashed, name, n) == 0 &&
+            (!*out || option_taken_by(r, command)))
+            *out = r;
     }
     if (!*out)
         return unknown_option(name, n, command);

@@ -39,10 +39,11 @@ bool option_taken_by(const OptionRow *r, const char *command)
 
 const char *option_dashed(const OptionRow *r, char out[OPTION_NAME_MAX])
 {
-    size_t i = 0;
-    for (; r->name[i] && i < OPTION_NAME_MAX - 1; i++)
-        out[i] = r->name[i];
-    out[i] = '\0';
+    const char *end = strstr(r->name, "__");
+    size_t n = end ? (size_t)(end - r->name) : strlen(r->name);
+    n = n < OPTION_NAME_MAX ? n : OPTION_NAME_MAX - 1;
+    memcpy(out, r->name, n);
+    out[n] = '\0';
     for (char *p = out; (p = strchr(p, '_'));)
         *p = '-';
     return out;
