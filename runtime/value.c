@@ -27,6 +27,7 @@ Value value_integer(Arena *a, const char *digits, size_t n, Origin origin)
     memcpy(text + minus, digits + skip, n - skip);
     if (number_int(text, minus + n - skip, &i))
         return value_int(i);
+    origin = origin == ORIGIN_MIXED ? ORIGIN_INPUT : origin; /* no marks here */
     return (Value){VALUE_BIG,
                    {.s = str_new(a, text, minus + n - skip, origin)}};
 }

@@ -58,7 +58,6 @@ struct Missing {
     const char *hint;
     Value name;
     const Value *of; /* NULL: a variable */
-    bool unsafe;     /* the sandbox keeps it: using it is refused */
 };
 
 struct Dict {

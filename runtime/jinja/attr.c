@@ -18,14 +18,11 @@ static Value method_value(Run *r, const Builtin *b, Value self)
 static Value unsafe(Run *r, Value of, const char *name)
 {
     Text t = text_new(r->a, 4096);
-    Missing *m = ARENA_NEW(r->a, Missing);
     text_puts(&t, "access to attribute ");
     value_repr_str(&t, str_of(r->a, name));
     text_printf(&t, " of '%s' object is unsafe.", value_type(of));
     const Str *s = text_done(&t);
-    m->hint = arena_strndup(r->a, s->p, s->n);
-    m->unsafe = true;
-    return (Value){VALUE_UNDEFINED, {.missing = m}};
+    return run_hint(r, arena_strndup(r->a, s->p, s->n));
 }
 
 static Err *loop_attribute(Run *r, const Loop *l, const char *name, Value *out,

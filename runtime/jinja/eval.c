@@ -255,8 +255,6 @@ static Err *eval_print(Run *r, const Node *node, Scope *s)
     Value v;
     TRY(eval_expr(r, node->a, s, &v));
     size_t before = r->out->n;
-    if (v.kind == VALUE_UNDEFINED && v.missing && v.missing->unsafe)
-        return run_undefined(r, v);
     value_print(r->out, v);
     TRY(run_charge(r, (r->out->n - before) / 64));
     return check_output(r);

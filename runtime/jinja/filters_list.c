@@ -42,8 +42,6 @@ DEFINE(filter_length)
 {
     UNUSED;
     int64_t n;
-    if (self.kind == VALUE_UNDEFINED && self.missing && self.missing->unsafe)
-        return run_undefined(r, self);
     TRY(iter_length(r, self, &n));
     *out = value_int(n);
     return NULL;
@@ -315,16 +313,18 @@ static Err *in_order(Run *r, const Value *items, size_t n, const Value *keys,
     return NULL;
 }
 
-/* Several attributes, "a,b.c", make a list to sort by. */
+/* jinja2 sorts by lists of attributes ("a,b.c"), of one element in general.
+ * That shows: equal elements need no order. */
 static Err *sort_keys(Run *r, const Value *items, size_t n, const Value *arg,
                       Value **keys)
 {
     Value paths;
     bool sensitive = flag(arg[1]);
     const Value comma[2] = {run_string(r, ","), {0}};
-    if (arg[2].kind != VALUE_STR || !memchr(arg[2].s->p, ',', arg[2].s->n))
-        return keys_of(r, items, n, arg[2], sensitive, keys);
-    TRY(str_split(r, arg[2], comma, NULL, &paths));
+    if (arg[2].kind == VALUE_STR)
+        TRY(str_split(r, arg[2], comma, NULL, &paths));
+    else
+        paths = value_seq(r->a, VALUE_LIST, &arg[2], 1);
     *keys = ARENA_ARRAY(r->a, Value, n);
     for (size_t i = 0; i < n; i++) {
         Value *v = ARENA_ARRAY(r->a, Value, paths.seq->n);

@@ -15,8 +15,6 @@
 static Err *soft(Run *r, Value self, Value *out)
 {
     const Str *s;
-    if (self.kind == VALUE_UNDEFINED && self.missing && self.missing->unsafe)
-        return run_undefined(r, self);
     TRY(run_print(r, self, &s));
     *out = value_str(s);
     return NULL;

@@ -8,6 +8,7 @@ typedef struct {
     const Str *fill; /* NULL: a blank */
     char align;      /* '<', '>', '^', '=' or 0: as the type likes */
     char sign;       /* '+', ' ' or 0 */
+    char said_sign;  /* the same, or '-' */
     bool alternate;  /* '#' */
     char group;      /* ',' or '_' between thousands, or 0 */
     int64_t width;

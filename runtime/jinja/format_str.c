@@ -130,6 +130,7 @@ static Err *parse_field(Run *r, const Str *s, Field *f)
     *f = (Field){.precision = -1};
     size_t i = take_alignment(r, s, f);
     if (i < s->n && strchr("+- ", s->p[i]) && s->p[i]) {
+        f->said_sign = s->p[i];
         f->sign = s->p[i] == '-' ? '\0' : s->p[i];
         i++;
     }
@@ -170,6 +171,11 @@ static Err *write_text_value(Run *r, Text *t, Field *f, Value v)
 {
     if (f->type && f->type != 's')
         return unknown_type(f, v);
+    if (f->group)
+        return err_new(ERR_INPUT, "Cannot specify '%c' with 's'.", f->group);
+    if (f->said_sign)
+        return err_new(ERR_INPUT, "%s not allowed in string format specifier",
+                       f->said_sign == ' ' ? "Space" : "Sign");
     if (f->align == '=')
         return err_new(ERR_INPUT,
                        "'=' alignment not allowed in string format specifier");

@@ -15,6 +15,7 @@ static Err *not_iterable(Run *r, Value v)
 static Err *characters(Run *r, const Str *s, const Value **items, size_t *n)
 {
     TRY(run_charge(r, s->chars));
+    s = str_with_markup(r->a, s, false);
     Value *v = ARENA_ARRAY(r->a, Value, s->chars);
     *n = 0;
     for (size_t i = 0; i < s->n;) {
@@ -97,7 +98,7 @@ Err *iter_items(Run *r, Value v, const Value **items, size_t *n)
     *n = 0;
     switch (v.kind) {
     case VALUE_UNDEFINED:
-        return v.missing && v.missing->unsafe ? run_undefined(r, v) : NULL;
+        return NULL;
     case VALUE_STR:
         return characters(r, v.s, items, n);
     case VALUE_LIST:

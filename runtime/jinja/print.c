@@ -12,6 +12,15 @@ static void print_node(Text *t, const Node *node);
 
 /* ---- expressions */
 
+/* Filters bind less tightly than what follows here. */
+static void print_operand(Text *t, const Node *node)
+{
+    bool filter = node->kind == NODE_FILTER;
+    text_puts(t, filter ? "(" : "");
+    print_expr(t, node);
+    text_puts(t, filter ? ")" : "");
+}
+
 static void print_list(Text *t, Node *const *list, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -67,7 +76,7 @@ static void print_dict(Text *t, const Node *node)
 
 static void print_slice(Text *t, const Node *node)
 {
-    print_expr(t, node->a);
+    print_operand(t, node->a);
     text_puts(t, "[");
     for (int i = 0; i < 3; i++) {
         text_puts(t, i ? ":" : "");
@@ -136,19 +145,19 @@ static void print_unary(Text *t, const char *op, const Node *of)
 {
     text_puts(t, "(");
     text_puts(t, op);
-    print_expr(t, of);
+    print_operand(t, of);
     text_puts(t, ")");
 }
 
 static void print_call(Text *t, const Node *node)
 {
-    print_expr(t, node->a);
+    print_operand(t, node->a);
     print_args(t, node->args);
 }
 
 static void print_item(Text *t, const Node *node)
 {
-    print_expr(t, node->a);
+    print_operand(t, node->a);
     text_puts(t, "[");
     print_expr(t, node->b);
     text_puts(t, "]");
@@ -158,7 +167,7 @@ static void print_attribute(Text *t, const Node *node)
 {
     bool number = node->a->kind == NODE_CONST && node->a->value.kind != VALUE_STR;
     text_puts(t, number ? "(" : "");
-    print_expr(t, node->a);
+    print_operand(t, node->a);
     text_puts(t, number ? ")." : ".");
     text_puts(t, node->name);
 }

@@ -42,13 +42,27 @@ SIMPLE(test_callable,
            object_is(self, OBJECT_FUNCTION) || object_is(self, OBJECT_METHOD) ||
            object_is(self, OBJECT_LOOP) || object_is(self, OBJECT_JOINER))
 
-static const char *c_string(Run *r, Value v)
+static Err *is_named(Run *r, Value v, const Builtin *find(const char *),
+                     Value *out)
 {
-    return v.kind == VALUE_STR ? arena_strndup(r->a, v.s->p, v.s->n) : "";
+    if (!value_hashable(v))
+        return err_new(ERR_INPUT, "unhashable type: '%s'", value_type(v));
+    *out = value_bool(v.kind == VALUE_STR &&
+                      find(arena_strndup(r->a, v.s->p, v.s->n)));
+    return NULL;
 }
 
-SIMPLE(test_filter, builtin_filter(c_string(r, self)) != NULL)
-SIMPLE(test_test, builtin_test(c_string(r, self)) != NULL)
+DEFINE(test_filter)
+{
+    (void)arg, (void)all;
+    return is_named(r, self, builtin_filter, out);
+}
+
+DEFINE(test_test)
+{
+    (void)arg, (void)all;
+    return is_named(r, self, builtin_test, out);
+}
 
 /* ---- numbers */
 

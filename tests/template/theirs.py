@@ -1,17 +1,12 @@
-"""Both sides of the tests here: Python's jinja2 as transformers sets it up,
-and ours in one process for many renderings."""
+"""Their side of the tests here: Python's jinja2 as transformers sets it up."""
 import datetime
 import json
-import os
-import subprocess
 
 import jinja2
 from jinja2 import nodes
 from jinja2.ext import Extension, loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-SHARED = os.path.join(HERE, "../../../shared/data")
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5)
 
 
@@ -47,28 +42,6 @@ def environment():
     return env
 
 
-class Ours:
-    def __init__(self, build):
-        self.p = subprocess.Popen([os.path.join(build, "renderer")],
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.last = None
-
-    def render(self, template, context):
-        """(kind, text): see renderer.c."""
-        same = template == self.last
-        t = b"" if same else template.encode()
-        c = json.dumps(context).encode()
-        self.last = template
-        self.p.stdin.write(b"%d %d\n%s%s" % (len(t) or (0 if same else 1), len(c),
-                                             t or (b"" if same else b"\n"), c))
-        self.p.stdin.flush()
-        head = self.p.stdout.readline()
-        if not head:
-            raise SystemExit("FAILED: the renderer ended on %r with %r" % (template, context))
-        kind, n = head.split()
-        return kind.decode(), self.p.stdout.read(int(n)).decode()
-
-
 class Theirs:
     def __init__(self):
         self.env = environment()
@@ -95,7 +68,3 @@ class Theirs:
             return "l", ""
         except Exception as e:
             return "e", str(e)
-
-
-def without_line(text):
-    return text.split(": ", 1)[1] if text.startswith("line ") and ": " in text else text
