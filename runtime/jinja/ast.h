@@ -40,6 +40,8 @@ struct Node {
     Node **list;
     Op *ops;
     ArgList *args;
+    const char **hides; /* BODY: see scopes.h */
+    size_t n_hides;
     const Builtin *builtin; /* FILTER, TEST; NULL: there is none of the name */
 };
 

@@ -145,7 +145,7 @@ static Err *plain_item(Run *r, Value of, Value key, Value *out, bool *found)
 Err *attr_get(Run *r, Value of, const char *name, Value *out)
 {
     bool found;
-    if (of.kind == VALUE_UNDEFINED)
+    if (of.kind == VALUE_UNDEFINED && !builtin_is_unsafe(of, name))
         return run_undefined(r, of);
     TRY(type_attribute(r, of, name, out, &found));
     if (found)

@@ -103,7 +103,7 @@ Err *call_macro(Run *r, const Object *macro, const Args *args, Value *out)
 {
     const Node *m = macro->macro;
     const Str *text;
-    Scope *s = scope_new(r, macro->scope);
+    Scope *s = scope_new(r, macro->scope, m->d);
     Taking t = {args, ARENA_ARRAY(r->a, bool, args->n_keys)};
     for (size_t i = 0; i < m->args->n_keys; i++)
         TRY(bind_parameter(r, m->args, i, &t, s));

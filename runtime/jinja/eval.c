@@ -91,7 +91,7 @@ static Err *filter_text(Run *r, const Node *filter, Scope *s, Value text,
 static Err *captured_value(Run *r, const Node *node, Scope *s, Value *out)
 {
     const Str *text;
-    Scope *inner = scope_new(r, s);
+    Scope *inner = scope_new(r, s, node->d);
     TRY(eval_capture(r, node->d, inner, &text));
     *out = value_str(text);
     if (node->b)
@@ -125,7 +125,7 @@ static Err *holding_items(Run *r, const Node *node, Scope *s, const Value **v,
     if (!node->c)
         return NULL;
     for (size_t i = 0; i < *n; i++) {
-        Scope *inner = scope_new(r, s);
+        Scope *inner = scope_new(r, s, NULL);
         TRY(assign(r, node->a, inner, (*v)[i]));
         TRY(eval_expr(r, node->c, inner, &holds));
         if (ops_truth(holds))
@@ -141,7 +141,7 @@ static Err *holding_items(Run *r, const Node *node, Scope *s, const Value **v,
 static Err *loop_round(Run *r, const Node *node, Scope *s, Object *loop,
                        const char *loop_name, bool *ran_through)
 {
-    Scope *inner = scope_new(r, s);
+    Scope *inner = scope_new(r, s, node->d);
     TRY(run_charge(r, 1));
     if (loop_name)
         scope_set(r, inner, loop_name, object_value(loop));
@@ -171,7 +171,7 @@ static Err *run_loop(Run *r, const Node *node, Scope *s, Value over, int depth)
             break;
     }
     if (!ran_through && node->e)
-        return eval_body(r, node->e, scope_new(r, s));
+        return eval_body(r, node->e, scope_new(r, s, node->e));
     return NULL;
 }
 
@@ -241,7 +241,7 @@ static Err *eval_call_block(Run *r, const Node *node, Scope *s)
 
 static Err *eval_with(Run *r, const Node *node, Scope *s)
 {
-    Scope *inner = scope_new(r, s);
+    Scope *inner = scope_new(r, s, node->d);
     for (size_t i = 0; i < node->args->n_keys; i++) {
         Value v;
         TRY(eval_expr(r, node->args->value[i], s, &v));
@@ -294,7 +294,7 @@ static Err *eval_statement(Run *r, const Node *node, Scope *s)
     case NODE_WITH:
         return eval_with(r, node, s);
     case NODE_GENERATION:
-        return eval_body(r, node->d, scope_new(r, s));
+        return eval_body(r, node->d, scope_new(r, s, node->d));
     case NODE_BREAK:
         r->flow = FLOW_BREAK;
         return NULL;
@@ -383,7 +383,7 @@ Err *template_render(Arena *a, const Template *t, const TemplateInput *in,
     r.now = in->now ? *in->now : local_now();
     Text whole = run_text(&r);
     r.out = &whole;
-    DO(eval_body(&r, t->body, scope_new(&r, NULL)));
+    DO(eval_body(&r, t->body, scope_new(&r, NULL, t->body)));
     DO(run_text_value(&r, &whole, &text));
     *out = keep(a, text.s);
 out:

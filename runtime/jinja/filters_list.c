@@ -59,8 +59,7 @@ DEFINE(filter_first)
 
 static bool is_reversible(Value v)
 {
-    return iter_has_length(v) && v.kind != VALUE_UNDEFINED &&
-           !object_is(v, OBJECT_LOOP);
+    return iter_has_length(v) && !object_is(v, OBJECT_LOOP);
 }
 
 DEFINE(filter_last)
@@ -68,8 +67,6 @@ DEFINE(filter_last)
     UNUSED;
     const Value *items;
     size_t n;
-    if (self.kind == VALUE_UNDEFINED)
-        return run_undefined(r, self);
     if (!is_reversible(self))
         return err_new(ERR_INPUT, "'%s' object is not reversible",
                        value_type(self));
@@ -121,8 +118,6 @@ DEFINE(filter_reverse)
         const Value bound[3] = {{0}, {0}, value_int(-1)};
         return attr_slice(r, self, bound, out);
     }
-    if (self.kind == VALUE_UNDEFINED)
-        return run_undefined(r, self);
     if (!iter_possible(self))
         return err_new(ERR_INPUT, "argument must be iterable");
     bool lazy = is_reversible(self);

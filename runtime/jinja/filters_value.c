@@ -113,7 +113,7 @@ static int digit_value(char c)
 }
 
 /* Digits in another base than ten, perhaps with its prefix. */
-static bool based(const Str *s, int64_t base, int64_t *out)
+static bool based(const Str *s, int64_t base, int64_t *out, bool *beyond)
 {
     bool minus = s->n && s->p[0] == '-';
     size_t i = minus || (s->n && s->p[0] == '+');
@@ -122,24 +122,28 @@ static bool based(const Str *s, int64_t base, int64_t *out)
         s->p[i] == '0' && strchr(prefix, s->p[i + 1]))
         i += 2;
     *out = 0;
+    *beyond = false;
     if (i == s->n)
         return false;
     for (; i < s->n; i++) {
         int d = digit_value(s->p[i]);
-        if (d >= base || __builtin_mul_overflow(*out, base, out) ||
-            __builtin_add_overflow(*out, d, out))
+        if (d >= base)
             return false;
+        *beyond = *beyond || __builtin_mul_overflow(*out, base, out) ||
+                  __builtin_add_overflow(*out, d, out);
     }
-    *out = minus ? -*out : *out;
+    if (!*beyond && minus)
+        *out = -*out;
     return true;
 }
 
-static bool whole_text(Run *r, const Str *s, int64_t base, Value *out)
+static bool whole_text(Run *r, const Str *s, int64_t base, Value *out,
+                       bool *beyond)
 {
     int64_t i;
     s = number_text(r, s);
     if (base != 10) {
-        bool good = based(s, base, &i);
+        bool good = based(s, base, &i, beyond);
         *out = value_int(i);
         return good;
     }
@@ -171,6 +175,7 @@ DEFINE(filter_int)
     UNUSED;
     int64_t base, i;
     double f;
+    bool beyond = false;
     TRY(run_int_arg(arg[1], 10, &base));
     if (self.kind == VALUE_UNDEFINED)
         return run_undefined(r, self);
@@ -178,8 +183,9 @@ DEFINE(filter_int)
         *out = value_int(i);
     else if (self.kind == VALUE_BIG)
         *out = self;
-    else if (self.kind == VALUE_STR && whole_text(r, self.s, base, out))
-        return NULL;
+    else if (self.kind == VALUE_STR &&
+             whole_text(r, self.s, base, out, &beyond))
+        return beyond ? err_new(ERR_LIMIT, "an integer beyond 64 bits") : NULL;
     else if (to_float(r, self, &f) && isfinite(f))
         *out = truncated(r, f);
     else

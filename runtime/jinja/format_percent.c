@@ -32,10 +32,11 @@ static Err *next_argument(Formatter *f, Value *out)
 /* "(name)": that item of the mapping becomes the only argument. */
 static Err *take_name(Formatter *f, Value *named)
 {
-    size_t from = ++f->at, depth = 1;
-    for (; f->at < f->fmt->n && depth; f->at++)
-        depth += f->fmt->p[f->at] == '(' ? 1u : f->fmt->p[f->at] == ')' ? -1u : 0;
-    if (depth)
+    size_t from = ++f->at;
+    int open = 1;
+    for (; f->at < f->fmt->n && open; f->at++)
+        open += f->fmt->p[f->at] == '(' ? 1 : f->fmt->p[f->at] == ')' ? -1 : 0;
+    if (open)
         return err_new(ERR_INPUT, "incomplete format key");
     const Str *name = str_part(f->r->a, f->fmt, from, f->at - 1);
     if (f->args.kind != VALUE_DICT)

@@ -91,7 +91,10 @@ void object_repr(Text *t, const Object *o, int depth)
         text_puts(t, ">");
         break;
     case OBJECT_MACRO:
-        text_printf(t, "<Macro '%.200s'>", o->macro->name);
+        if (o->macro->kind == NODE_CALL_BLOCK)
+            text_puts(t, "<Macro anonymous>");
+        else
+            text_printf(t, "<Macro '%.200s'>", o->macro->name);
         break;
     case OBJECT_LOOP:
         text_printf(t, "<LoopContext %zu/%zu>", o->loop->index + 1, o->loop->n);

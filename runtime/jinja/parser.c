@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/jinja/scopes.h"
 #include "runtime/unicode.h"
 
 /* ---- names */
@@ -592,6 +593,8 @@ Err *template_parse(Arena *a, const char *text, size_t n, Template **out)
     if (!e && p.unknown)
         return p.unknown;
     err_free(p.unknown);
+    if (!e)
+        scopes_find(a, t->body);
     *out = e ? NULL : t;
     return e;
 }

@@ -153,10 +153,13 @@ Err *run_str_arg(Run *r, Value v, const Str **out)
 
 /* ---- scopes */
 
-Scope *scope_new(Run *r, Scope *up)
+Scope *scope_new(Run *r, Scope *up, const Node *body)
 {
     Scope *s = ARENA_NEW(r->a, Scope);
     s->up = up;
+    for (size_t i = 0; body && i < body->n_hides; i++)
+        scope_set(r, s, body->hides[i],
+                  run_missing(r, NULL, run_string(r, body->hides[i])));
     return s;
 }
 

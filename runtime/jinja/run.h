@@ -117,7 +117,8 @@ Err *run_str_arg(Run *r, Value v, const Str **out) MUST_USE;
 
 const Value *scope_find(const Scope *s, const char *name);
 void scope_set(Run *r, Scope *s, const char *name, Value v);
-Scope *scope_new(Run *r, Scope *up);
+/* For this body, whose hidden names are undefined at first; NULL: for none. */
+Scope *scope_new(Run *r, Scope *up, const Node *body);
 
 /* ---- eval.c, eval_expr.c */
 Err *eval_body(Run *r, const Node *node, Scope *s) MUST_USE;
