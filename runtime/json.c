@@ -26,8 +26,7 @@ static char peek(const Reader *r) { return r->at < r->n ? r->text[r->at] : 0; }
 
 static void skip_blanks(Reader *r)
 {
-    while (r->at < r->n && strchr(" \t\r\n", r->text[r->at]) &&
-           r->text[r->at])
+    while (r->at < r->n && strchr(" \t\r\n", r->text[r->at]) && r->text[r->at])
         r->at++;
 }
 

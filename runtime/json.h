@@ -20,10 +20,10 @@ Err *json_read(Arena *a, const char *text, size_t n, Value *out) MUST_USE;
 
 /* How Python's json.dumps writes. */
 typedef struct {
-    bool ascii;                 /* ensure_ascii */
-    bool sort;                  /* sort_keys */
-    const Str *indent;          /* NULL: all in one line */
-    const Str *item, *key;      /* separators; NULL: ", " (or ",") and ": " */
+    bool ascii;            /* ensure_ascii */
+    bool sort;             /* sort_keys */
+    const Str *indent;     /* NULL: all in one line */
+    const Str *item, *key; /* separators; NULL: ", " (or ",") and ": " */
 } JsonStyle;
 
 /* Values that JSON cannot say (objects, undefined) and nesting beyond

@@ -178,8 +178,7 @@ static void merge_keys(const Dict *d, size_t *at, size_t *copy, size_t n)
     merge_keys(d, at, copy, half);
     merge_keys(d, at + half, copy, n - half);
     while (i < half && j < n)
-        copy[k++] =
-            key_less(d->key[at[j]], d->key[at[i]]) ? at[j++] : at[i++];
+        copy[k++] = key_less(d->key[at[j]], d->key[at[i]]) ? at[j++] : at[i++];
     while (i < half)
         copy[k++] = at[i++];
     memcpy(at, copy, k * sizeof *at);

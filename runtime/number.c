@@ -64,7 +64,8 @@ size_t number_repr(double f, char out[NUMBER_FLOAT_BYTES])
     const size_t room = NUMBER_FLOAT_BYTES;
     const char *sign = signbit(f) && !isnan(f) ? "-" : "";
     if (isnan(f) || isinf(f))
-        return (size_t)snprintf(out, room, "%s%s", sign, isnan(f) ? "nan" : "inf");
+        return (size_t)snprintf(out, room, "%s%s", sign,
+                                isnan(f) ? "nan" : "inf");
     int e = shortest_digits(fabs(f), digits), n = (int)strlen(digits);
     if (e < -4 || e >= 16)
         return (size_t)snprintf(out, room, "%s%c%s%se%c%02d", sign, digits[0],

@@ -87,8 +87,8 @@ size_t str_find(const Str *s, const Str *what, size_t from, size_t to)
 {
     if (what->n == 0)
         return from;
-    const char *hit = to > from ? memmem(s->p + from, to - from, what->p, what->n)
-                                : NULL;
+    const char *hit =
+        to > from ? memmem(s->p + from, to - from, what->p, what->n) : NULL;
     return hit ? (size_t)(hit - s->p) : SIZE_MAX;
 }
 

@@ -68,10 +68,7 @@ struct Dict {
 };
 
 static inline Value value_none(void) { return (Value){VALUE_NONE, {0}}; }
-static inline Value value_bool(bool b)
-{
-    return (Value){VALUE_BOOL, {.b = b}};
-}
+static inline Value value_bool(bool b) { return (Value){VALUE_BOOL, {.b = b}}; }
 static inline Value value_int(int64_t i)
 {
     return (Value){VALUE_INT, {.i = i}};

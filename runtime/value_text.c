@@ -32,9 +32,10 @@ static void repr_escape(Text *t, uint32_t cp)
     else if (cp == '\t')
         text_puts(t, "\\t");
     else
-        text_printf(t, cp < 0x100     ? "\\x%02x"
-                       : cp < 0x10000 ? "\\u%04x"
-                                      : "\\U%08x",
+        text_printf(t,
+                    cp < 0x100     ? "\\x%02x"
+                    : cp < 0x10000 ? "\\u%04x"
+                                   : "\\U%08x",
                     (unsigned)cp);
 }
 

@@ -58,7 +58,8 @@ static Err *read_context(Arena *a, const char *path, Value *out)
     if (e)
         return err_note(e, "%s", path);
     if (out->kind != VALUE_DICT)
-        return err_new(ERR_INPUT, "%s: the context must be a JSON object", path);
+        return err_new(ERR_INPUT, "%s: the context must be a JSON object",
+                       path);
     return NULL;
 }
 

@@ -46,9 +46,9 @@ struct Node {
 };
 
 enum { /* NODE_MACRO.flag */
-    USES_VARARGS = 1,
-    USES_KWARGS = 2,
-    USES_CALLER = 4,
+       USES_VARARGS = 1,
+       USES_KWARGS = 2,
+       USES_CALLER = 4,
 };
 
 typedef struct Name Name;
@@ -61,6 +61,7 @@ struct Template {
     Arena *arena;
     Node *body;
     Name *names[64]; /* all names that occur, by hash */
+    int n_names;
 };
 
 /* The one pointer for this name, or NULL if the template does not use it. */

@@ -133,7 +133,8 @@ static Err *plain_item(Run *r, Value of, Value key, Value *out, bool *found)
     if (of.kind == VALUE_STR) {
         size_t from = str_byte(of.s, (size_t)i);
         TRY(run_charge(r, of.s->chars == of.s->n ? 1 : 1 + from / 64));
-        *out = value_str(str_part(r->a, of.s, from, str_byte(of.s, (size_t)i + 1)));
+        *out = value_str(
+            str_part(r->a, of.s, from, str_byte(of.s, (size_t)i + 1)));
     } else if (of.kind == VALUE_OBJECT) {
         *out = value_int(of.object->range.start + i * of.object->range.step);
     } else {
@@ -284,7 +285,8 @@ Err *attr_slice(Run *r, Value of, const Value bound[3], Value *out)
         return slice_range(r, of.object, &s, out);
     if (s.step == 1) {
         n = s.stop > s.start ? s.stop - s.start : 0;
-        *out = value_seq(r->a, of.kind, n ? of.seq->v + s.start : NULL, (size_t)n);
+        *out =
+            value_seq(r->a, of.kind, n ? of.seq->v + s.start : NULL, (size_t)n);
         return NULL;
     }
     for (int64_t i = s.start; more(&s, i); i = next(&s, i))

@@ -80,8 +80,9 @@ static Err *bind_rest(Run *r, const Node *m, Taking *t, Scope *s)
         if (t->used[i])
             continue;
         if (!(m->flag & USES_KWARGS))
-            return err_new(ERR_INPUT, "macro '%s' takes no keyword argument '%s'",
-                           m->name, t->args->key[i]);
+            return err_new(ERR_INPUT,
+                           "macro '%s' takes no keyword argument '%s'", m->name,
+                           t->args->key[i]);
         dict_set(r->a, rest, run_string(r, t->args->key[i]),
                  t->args->key_value[i]);
     }
@@ -90,7 +91,8 @@ static Err *bind_rest(Run *r, const Node *m, Taking *t, Scope *s)
     size_t n = m->args->n_keys;
     bool extra = t->args->n > n;
     if (extra && !(m->flag & USES_VARARGS))
-        return err_new(ERR_INPUT, "macro '%s' takes not more than %zu argument(s)",
+        return err_new(ERR_INPUT,
+                       "macro '%s' takes not more than %zu argument(s)",
                        m->name, n);
     if (m->flag & USES_VARARGS)
         bind_special(r, s, "varargs",
@@ -119,8 +121,9 @@ Err *call_macro(Run *r, const Object *macro, const Args *args, Value *out)
 static Err *call_loop(Run *r, const Loop *l, const Args *args, Value *out)
 {
     if (!l->node->flag)
-        return err_new(ERR_INPUT, "The loop must have the 'recursive' marker to "
-                                  "be called recursively.");
+        return err_new(ERR_INPUT,
+                       "The loop must have the 'recursive' marker to "
+                       "be called recursively.");
     if (args->n != 1 || args->n_keys)
         return err_new(ERR_INPUT, "loop() takes one argument");
     return eval_recurse(r, l, args->v[0], out);
@@ -147,5 +150,6 @@ Err *call_value(Run *r, Value callee, const Args *args, Value *out)
         if (o->kind == OBJECT_JOINER)
             return call_joiner(r, o, out);
     }
-    return err_new(ERR_INPUT, "'%s' object is not callable", value_type(callee));
+    return err_new(ERR_INPUT, "'%s' object is not callable",
+                   value_type(callee));
 }

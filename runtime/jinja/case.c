@@ -114,8 +114,8 @@ static void fold(Text *t, uint32_t cp, Origin origin)
 {
     utf8proc_int32_t out[8];
     int boundary = 0;
-    utf8proc_ssize_t n = utf8proc_decompose_char(
-        (utf8proc_int32_t)cp, out, 8, UTF8PROC_CASEFOLD, &boundary);
+    utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)cp, out, 8,
+                                                 UTF8PROC_CASEFOLD, &boundary);
     for (utf8proc_ssize_t i = 0; i < n && i < 8; i++)
         text_char(t, (uint32_t)out[i], origin);
 }
@@ -152,7 +152,8 @@ bool case_is(const Str *s, Case how)
             return false;
         if (how == CASE_UPPER && (lower || title))
             return false;
-        if (how == CASE_TITLE && (((upper || title) && in_word) || (lower && !in_word)))
+        if (how == CASE_TITLE &&
+            (((upper || title) && in_word) || (lower && !in_word)))
             return false;
         in_word = upper || title || lower;
         any = any || (how == CASE_LOWER   ? lower

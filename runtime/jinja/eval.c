@@ -118,7 +118,7 @@ static Err *eval_filter_block(Run *r, const Node *node, Scope *s)
 
 /* Those items for which the loop's condition holds. */
 static Err *holding_items(Run *r, const Node *node, Scope *s, const Value **v,
-                         size_t *n)
+                          size_t *n)
 {
     Values kept = {0};
     Value holds;
@@ -367,8 +367,8 @@ static const Str *keep(Arena *a, const Str *s)
     *copy = *s;
     copy->p = arena_strndup(a, s->p, s->n);
     if (s->marks)
-        copy->marks =
-            (const unsigned char *)arena_strndup(a, (const char *)s->marks, s->n);
+        copy->marks = (const unsigned char *)arena_strndup(
+            a, (const char *)s->marks, s->n);
     return copy;
 }
 

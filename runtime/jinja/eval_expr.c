@@ -54,8 +54,9 @@ static Err *eval_condition(Run *r, const Node *node, Scope *s, Value *out)
         return eval_expr(r, node->b, s, out);
     if (node->c)
         return eval_expr(r, node->c, s, out);
-    *out = run_hint(r, "the inline if-expression evaluated to false and no else "
-                       "section was defined.");
+    *out =
+        run_hint(r, "the inline if-expression evaluated to false and no else "
+                    "section was defined.");
     return NULL;
 }
 

@@ -71,8 +71,7 @@ DEFINE(filter_last)
         return err_new(ERR_INPUT, "'%s' object is not reversible",
                        value_type(self));
     TRY(iter_items(r, self, &items, &n));
-    *out = n ? items[n - 1]
-             : run_hint(r, "No last item, sequence was empty.");
+    *out = n ? items[n - 1] : run_hint(r, "No last item, sequence was empty.");
     return NULL;
 }
 
@@ -172,8 +171,8 @@ DEFINE(filter_sum)
 
 /* ---- map, select and the like */
 
-static Err *map_attribute(Run *r, const Value *items, size_t n, const Args *args,
-                          Values *out)
+static Err *map_attribute(Run *r, const Value *items, size_t n,
+                          const Args *args, Values *out)
 {
     Value path = value_none(), fallback = value_none();
     for (size_t i = 0; i < args->n_keys; i++) {

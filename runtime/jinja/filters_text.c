@@ -99,8 +99,9 @@ DEFINE(filter_format)
     UNUSED;
     Value s, args;
     if (all->n && all->n_keys)
-        return err_new(ERR_INPUT, "can't handle positional and keyword arguments "
-                                  "at the same time");
+        return err_new(ERR_INPUT,
+                       "can't handle positional and keyword arguments "
+                       "at the same time");
     TRY(soft(r, self, &s));
     if (all->n_keys) {
         Dict *d = dict_new(r->a);
@@ -127,7 +128,8 @@ DEFINE(filter_title)
         uint32_t cp = 0;
         size_t len = (size_t)unicode_step(s->p + i, s->n - i, &cp);
         case_map(&t, s, i, i + len, begins ? CASE_UPPER : CASE_LOWER);
-        begins = lexer_is_space(cp) || (cp < 0x80 && cp && strchr("-({[<", (int)cp));
+        begins =
+            lexer_is_space(cp) || (cp < 0x80 && cp && strchr("-({[<", (int)cp));
         i += len;
     }
     TRY(run_text_value(r, &t, out));
@@ -186,12 +188,13 @@ DEFINE(filter_truncate)
     const Str *end = str_of(r->a, "...");
     Text t = run_text(r);
     TRY(run_int_arg(arg[0], 255, &length));
-    TRY(run_int_arg(arg[3].kind == VALUE_NONE ? (Value){0} : arg[3], 5, &leeway));
+    TRY(run_int_arg(arg[3].kind == VALUE_NONE ? (Value){0} : arg[3], 5,
+                    &leeway));
     if (value_is_given(arg[2]))
         TRY(run_str_arg(r, arg[2], &end));
     if (length < (int64_t)end->chars || leeway < 0)
-        return err_new(ERR_INPUT, "expected length >= %zu, got %lld", end->chars,
-                       (long long)length);
+        return err_new(ERR_INPUT, "expected length >= %zu, got %lld",
+                       end->chars, (long long)length);
     TRY(iter_length(r, self, &n));
     if (n <= length || n - length <= leeway) {
         *out = self;
@@ -233,7 +236,8 @@ static void quote(Text *t, const Str *s, bool query)
 {
     for (size_t i = 0; i < s->n && !t->full; i++) {
         unsigned char c = (unsigned char)s->p[i];
-        bool letter = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+        bool letter =
+            (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
         if (letter || (c && strchr("_.-~", c)) || (c == '/' && !query))
             text_part(t, s, i, i + 1);
         else if (c == ' ' && query)

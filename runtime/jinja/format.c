@@ -80,7 +80,8 @@ static void put_base(Text *t, uint64_t v, unsigned base, bool capital)
     char digits[64];
     int n = 64;
     do {
-        digits[--n] = (capital ? "0123456789ABCDEF" : "0123456789abcdef")[v % base];
+        digits[--n] =
+            (capital ? "0123456789ABCDEF" : "0123456789abcdef")[v % base];
         v /= base;
     } while (v);
     text_add(t, digits + n, (size_t)(64 - n), ORIGIN_TEMPLATE);
@@ -99,7 +100,10 @@ static Err *put_char(Run *r, Text *t, const Field *f, Value v)
 static const Str *int_digits(Run *r, Value v, char type, bool *minus)
 {
     Text t = run_text(r);
-    unsigned base = type == 'o' ? 8 : type == 'b' ? 2 : (type | 0x20) == 'x' ? 16 : 10;
+    unsigned base = type == 'o'            ? 8
+                    : type == 'b'          ? 2
+                    : (type | 0x20) == 'x' ? 16
+                                           : 10;
     if (v.kind == VALUE_BIG) {
         *minus = v.s->p[0] == '-';
         return str_part(r->a, v.s, *minus, v.s->n);

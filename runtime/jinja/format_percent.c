@@ -16,10 +16,7 @@ typedef struct {
     Text out;
 } Formatter;
 
-static Err *cut_short(void)
-{
-    return err_new(ERR_INPUT, "incomplete format");
-}
+static Err *cut_short(void) { return err_new(ERR_INPUT, "incomplete format"); }
 
 static Err *next_argument(Formatter *f, Value *out)
 {
@@ -176,7 +173,8 @@ static Err *put_directive(Formatter *f)
         return put_text(f, &field, v);
     if (field.type == 'c')
         return put_character(f, &field, v);
-    return err_new(ERR_INPUT, "unsupported format character '%c' (0x%x) at index %zu",
+    return err_new(ERR_INPUT,
+                   "unsupported format character '%c' (0x%x) at index %zu",
                    (unsigned char)field.type < 0x80 ? field.type : '?',
                    (unsigned)(unsigned char)field.type, f->at - 1);
 }

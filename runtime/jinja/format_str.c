@@ -49,14 +49,16 @@ static Err *first_value(Formatter *f, const Str *name, Value *out)
     f->manual = f->manual || name->n > 0;
     if (f->automatic && f->manual)
         return err_new(ERR_INPUT,
-                       name->n ? "cannot switch from automatic field numbering "
-                                 "to manual field specification"
-                               : "cannot switch from manual field specification "
-                                 "to automatic field numbering");
+                       name->n
+                           ? "cannot switch from automatic field numbering "
+                             "to manual field specification"
+                           : "cannot switch from manual field specification "
+                             "to automatic field numbering");
     size_t i = name->n ? number_of(name) : f->next++;
     if (i >= f->args->n)
-        return err_new(ERR_INPUT, "Replacement index %zu out of range for "
-                                  "positional args tuple",
+        return err_new(ERR_INPUT,
+                       "Replacement index %zu out of range for "
+                       "positional args tuple",
                        i);
     *out = f->args->v[i];
     return NULL;
@@ -87,11 +89,13 @@ static Err *field_value(Formatter *f, const Str *path, Value *out)
                                          : value_str(key),
                           out));
         else
-            TRY(attr_get(f->r, *out, arena_strndup(f->r->a, key->p, key->n), out));
+            TRY(attr_get(f->r, *out, arena_strndup(f->r->a, key->p, key->n),
+                         out));
         i = end + item;
         if (i < path->n && !strchr(".[", path->p[i]))
-            return err_new(ERR_INPUT, "Only '.' or '[' may follow ']' in format "
-                                      "field specifier");
+            return err_new(ERR_INPUT,
+                           "Only '.' or '[' may follow ']' in format "
+                           "field specifier");
     }
     return NULL;
 }
@@ -162,9 +166,9 @@ static Err *parse_field(Run *r, const Str *s, Field *f)
 
 static Err *unknown_type(const Field *f, Value v)
 {
-    return err_new(ERR_INPUT,
-                   "Unknown format code '%c' for object of type '%s'",
-                   (unsigned char)f->type < 0x80 ? f->type : '?', value_type(v));
+    return err_new(
+        ERR_INPUT, "Unknown format code '%c' for object of type '%s'",
+        (unsigned char)f->type < 0x80 ? f->type : '?', value_type(v));
 }
 
 static Err *write_text_value(Run *r, Text *t, Field *f, Value v)
@@ -217,7 +221,8 @@ static Err *write_value(Run *r, Text *t, Value v, const Str *spec)
         v = value_int(v.b);
     if (v.kind == VALUE_INT || v.kind == VALUE_BIG || v.kind == VALUE_FLOAT)
         return write_number(r, t, &f, v);
-    return err_new(ERR_INPUT, "unsupported format string passed to %s.__format__",
+    return err_new(ERR_INPUT,
+                   "unsupported format string passed to %s.__format__",
                    value_type(v));
 }
 
@@ -252,7 +257,8 @@ static Err *put_field(Formatter *f, const Str *s, Text *t)
     TRY(field_value(f, str_part(f->r->a, s, 0, i), &v));
     if (i < s->n && s->p[i] == '!') {
         if (i + 1 >= s->n || (i + 2 < s->n && s->p[i + 2] != ':'))
-            return err_new(ERR_INPUT, "expected ':' after conversion specifier");
+            return err_new(ERR_INPUT,
+                           "expected ':' after conversion specifier");
         TRY(convert(f->r, s->p[i + 1], &v));
         i += 2;
     }
@@ -278,7 +284,8 @@ static Err *format_into(Formatter *f, const Str *s, Text *t)
             continue;
         }
         if (s->p[at] == '}')
-            return err_new(ERR_INPUT, "Single '}' encountered in format string");
+            return err_new(ERR_INPUT,
+                           "Single '}' encountered in format string");
         size_t end = at + 1;
         for (int open = 1; end < s->n; end++) {
             open += s->p[end] == '{' ? 1 : s->p[end] == '}' ? -1 : 0;
@@ -286,10 +293,11 @@ static Err *format_into(Formatter *f, const Str *s, Text *t)
                 break;
         }
         if (end == s->n)
-            return err_new(ERR_INPUT, at + 1 == s->n
-                                          ? "Single '{' encountered in format "
-                                            "string"
-                                          : "expected '}' before end of string");
+            return err_new(ERR_INPUT,
+                           at + 1 == s->n
+                               ? "Single '{' encountered in format "
+                                 "string"
+                               : "expected '}' before end of string");
         TRY(put_field(f, str_part(f->r->a, s, at + 1, end), t));
         i = end + 1;
     }

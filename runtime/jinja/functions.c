@@ -26,8 +26,9 @@ DEFINE(function_range)
     if (o->range.step == 0)
         return err_new(ERR_INPUT, "range() arg 3 must not be zero");
     if (object_range_length(o) > MAX_RANGE || object_range_length(o) < 0)
-        return err_new(ERR_INPUT, "Range too big. The sandbox blocks ranges larger "
-                                  "than MAX_RANGE (%d).",
+        return err_new(ERR_INPUT,
+                       "Range too big. The sandbox blocks ranges larger "
+                       "than MAX_RANGE (%d).",
                        MAX_RANGE);
     *out = object_value(o);
     return NULL;

@@ -142,11 +142,13 @@ Err *iter_first(Run *r, Value v, Value *out, bool *any)
 bool iter_has_length(Value v)
 {
     if (v.kind == VALUE_OBJECT)
-        return v.object->kind == OBJECT_KEYS || v.object->kind == OBJECT_VALUES ||
-               v.object->kind == OBJECT_ITEMS || v.object->kind == OBJECT_RANGE ||
-               v.object->kind == OBJECT_LOOP;
+        return v.object->kind == OBJECT_KEYS ||
+               v.object->kind == OBJECT_VALUES ||
+               v.object->kind == OBJECT_ITEMS ||
+               v.object->kind == OBJECT_RANGE || v.object->kind == OBJECT_LOOP;
     return v.kind == VALUE_UNDEFINED || v.kind == VALUE_STR ||
-           v.kind == VALUE_LIST || v.kind == VALUE_TUPLE || v.kind == VALUE_DICT;
+           v.kind == VALUE_LIST || v.kind == VALUE_TUPLE ||
+           v.kind == VALUE_DICT;
 }
 
 bool iter_possible(Value v)
@@ -168,9 +170,9 @@ Err *iter_length(Run *r, Value v, int64_t *out)
     if (!iter_has_length(v))
         return err_new(ERR_INPUT, "object of type '%s' has no len()",
                        value_type(v));
-    *out = v.kind == VALUE_STR      ? (int64_t)v.s->chars
-           : v.kind == VALUE_DICT   ? (int64_t)v.dict->n
-           : v.kind == VALUE_OBJECT ? object_length(v.object)
+    *out = v.kind == VALUE_STR         ? (int64_t)v.s->chars
+           : v.kind == VALUE_DICT      ? (int64_t)v.dict->n
+           : v.kind == VALUE_OBJECT    ? object_length(v.object)
            : v.kind == VALUE_UNDEFINED ? 0
                                        : (int64_t)v.seq->n;
     return NULL;

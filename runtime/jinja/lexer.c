@@ -116,8 +116,7 @@ static void add_data(Lexer *x, size_t to, char sign, bool is_block)
     if (n) {
         Token *t = add(x, TOKEN_DATA);
         t->n = n;
-        t->value =
-            value_str(str_new(x->a, x->s + x->at, n, ORIGIN_TEMPLATE));
+        t->value = value_str(str_new(x->a, x->s + x->at, n, ORIGIN_TEMPLATE));
     }
     move_to(x, to);
 }

@@ -54,7 +54,8 @@ static size_t octal_escape(Text *t, const char *s, size_t n)
 /* s is what follows the backslash; *used how much of it was taken. */
 static Err *escape(Text *t, const char *s, size_t n, size_t *used)
 {
-    static const char names[] = "\\'\"abfnrtv\n", bytes[] = "\\'\"\a\b\f\n\r\t\v";
+    static const char names[] = "\\'\"abfnrtv\n",
+                      bytes[] = "\\'\"\a\b\f\n\r\t\v";
     const char *known = n && s[0] ? strchr(names, s[0]) : NULL;
     *used = 1;
     if (n == 0 || (known && *known == '\n'))
@@ -105,8 +106,8 @@ static bool digit_of(char c, int base)
 static size_t digit_run(const char *s, size_t n, int base)
 {
     size_t i = 0;
-    while (i < n && (digit_of(s[i], base) ||
-                     (i && s[i] == '_' && i + 1 < n && digit_of(s[i + 1], base))))
+    while (i < n && (digit_of(s[i], base) || (i && s[i] == '_' && i + 1 < n &&
+                                              digit_of(s[i + 1], base))))
         i++;
     return i;
 }
@@ -146,7 +147,8 @@ static size_t based_number(const char *s, size_t n, Value *out)
     if (!mark || !*mark)
         return 0;
     int base = bases[mark - marks];
-    size_t first = s[2] == '_' ? 3 : 2, len = digit_run(s + first, n - first, base);
+    size_t first = s[2] == '_' ? 3 : 2,
+           len = digit_run(s + first, n - first, base);
     int64_t v = 0;
     for (size_t i = first; i < first + len; i++)
         if (s[i] != '_' && (__builtin_mul_overflow(v, base, &v) ||
@@ -162,7 +164,8 @@ static size_t integer_length(const char *s, size_t n)
     size_t i = 1;
     if (s[0] != '0')
         return digit_run(s, n, 10);
-    while (i < n && (s[i] == '0' || (s[i] == '_' && i + 1 < n && s[i + 1] == '0')))
+    while (i < n &&
+           (s[i] == '0' || (s[i] == '_' && i + 1 < n && s[i + 1] == '0')))
         i++;
     return i;
 }

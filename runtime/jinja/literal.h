@@ -7,8 +7,8 @@
 /* What stands between the quotes.  Escapes as in Python: \n \t \\ \' \" \xhh
  * \uhhhh \Uhhhhhhhh, octal, a backslash before a newline joins the lines, an
  * unknown escape stays as it is.  Surrogates and \N{...} are errors. */
-Err *literal_string(Arena *a, const char *s, size_t n, const Str **out)
-    MUST_USE;
+Err *literal_string(Arena *a, const char *s, size_t n,
+                    const Str **out) MUST_USE;
 
 /* The number that begins at s (a digit); returns its length.  After a dot it
  * is an index, never a float. */

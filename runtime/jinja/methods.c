@@ -98,6 +98,6 @@ DEFINE(seq_index)
         }
     }
     TRY(run_repr(r, arg[0], &s));
-    return err_new(ERR_INPUT, "%.*s is not in list", (int)(s->n < 200 ? s->n : 200),
-                   s->p);
+    return err_new(ERR_INPUT, "%.*s is not in list",
+                   (int)(s->n < 200 ? s->n : 200), s->p);
 }

@@ -221,8 +221,8 @@ DEFINE(str_removesuffix)
     UNUSED;
     const Str *s = self.s, *what;
     TRY(run_str_arg(r, arg[0], &what));
-    bool has = s->n >= what->n &&
-               memcmp(s->p + s->n - what->n, what->p, what->n) == 0;
+    bool has =
+        s->n >= what->n && memcmp(s->p + s->n - what->n, what->p, what->n) == 0;
     *out = part(r, s, 0, s->n - (has ? what->n : 0));
     return NULL;
 }
@@ -341,10 +341,9 @@ static Err *starts_or_ends(Run *r, Value self, const Value *arg, bool end,
         if (what[i].kind == VALUE_UNDEFINED)
             return run_undefined(r, what[i]);
         if (what[i].kind != VALUE_STR)
-            return err_new(ERR_INPUT,
-                           "%s first arg must be str or a tuple of str, not %s",
-                           end ? "endswith" : "startswith",
-                           value_type(what[i]));
+            return err_new(
+                ERR_INPUT, "%s first arg must be str or a tuple of str, not %s",
+                end ? "endswith" : "startswith", value_type(what[i]));
         found = !empty && stands_at(self.s, what[i].s, from, to, end);
     }
     *out = value_bool(found);
@@ -407,8 +406,7 @@ DEFINE(str_replace)
         TRY(replace_empty(r, s, with, max, &t));
         return give(r, self, &t, out);
     }
-    for (; max && !t.full &&
-           (at = str_find(s, what, from, s->n)) != SIZE_MAX;
+    for (; max && !t.full && (at = str_find(s, what, from, s->n)) != SIZE_MAX;
          max--) {
         text_part(&t, s, from, at);
         text_str(&t, with);
@@ -444,7 +442,8 @@ DEFINE(str_join)
 
 /* ---- splitting */
 
-static Err *push_part(Run *r, Values *list, const Str *s, size_t from, size_t to)
+static Err *push_part(Run *r, Values *list, const Str *s, size_t from,
+                      size_t to)
 {
     return run_push(r, list, part(r, s, from, to));
 }
@@ -495,7 +494,7 @@ static size_t word_begin(const Str *s, size_t i)
 static Err *split_words(Run *r, const Str *s, int64_t max, Values *list)
 {
     for (size_t i = word_begin(s, 0); i < s->n;) {
-        size_t end = max-- == 0 ? strip_right(s, NULL) : word_end(s, i);
+        size_t end = max-- == 0 ? s->n : word_end(s, i);
         TRY(run_charge(r, 1));
         TRY(push_part(r, list, s, i, end));
         i = word_begin(s, end);
@@ -513,8 +512,7 @@ static Err *rsplit_words(Run *r, const Str *s, int64_t max, Values *list)
     if (keep == words.n)
         return NULL;
     const Str *last = words.v[words.n - 1 - keep].s;
-    size_t from = word_begin(s, 0), end = (size_t)(last->p - s->p) + last->n;
-    return push_part(r, list, s, from, end);
+    return push_part(r, list, s, 0, (size_t)(last->p - s->p) + last->n);
 }
 
 static void turn_round(Values *list)
@@ -611,8 +609,8 @@ static Err *partition(Run *r, Value self, Value by, bool last, Value *out)
     if (sep->n == 0)
         return err_new(ERR_INPUT, "empty separator");
     TRY(charge_search(r, s, sep, last));
-    size_t at = last ? str_find_last(s, sep, 0, s->n)
-                     : str_find(s, sep, 0, s->n);
+    size_t at =
+        last ? str_find_last(s, sep, 0, s->n) : str_find(s, sep, 0, s->n);
     v[0] = v[1] = v[2] = part(r, s, 0, 0);
     if (at == SIZE_MAX) {
         v[last ? 2 : 0] = self;

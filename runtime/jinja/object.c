@@ -40,10 +40,12 @@ int64_t object_range_length(const Object *o)
     int64_t from = o->range.start, to = o->range.stop, step = o->range.step;
     if (step > 0)
         return from < to ? (int64_t)(((uint64_t)to - (uint64_t)from - 1) /
-                                     (uint64_t)step + 1)
+                                         (uint64_t)step +
+                                     1)
                          : 0;
     return from > to ? (int64_t)(((uint64_t)from - (uint64_t)to - 1) /
-                                 (0 - (uint64_t)step) + 1)
+                                     (0 - (uint64_t)step) +
+                                 1)
                      : 0;
 }
 
@@ -68,7 +70,8 @@ static void repr_view(Text *t, const Object *o, int depth)
 
 static void repr_range(Text *t, const Object *o)
 {
-    text_printf(t, "range(%" PRId64 ", %" PRId64, o->range.start, o->range.stop);
+    text_printf(t, "range(%" PRId64 ", %" PRId64, o->range.start,
+                o->range.stop);
     if (o->range.step != 1)
         text_printf(t, ", %" PRId64, o->range.step);
     text_puts(t, ")");

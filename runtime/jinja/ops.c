@@ -45,8 +45,7 @@ static Err *divided_by_zero(const char *what)
 
 /* ---- integers */
 
-static Err *floor_divide(int64_t a, int64_t b, int64_t *quotient,
-                         int64_t *rest)
+static Err *floor_divide(int64_t a, int64_t b, int64_t *quotient, int64_t *rest)
 {
     if (b == -1) {
         *rest = 0;
@@ -146,9 +145,9 @@ static Err *float_op(Op op, double a, double b, Value *out)
 {
     double v = 0;
     if (b == 0 && (op == OP_DIV || op == OP_FLOORDIV || op == OP_MOD))
-        return op == OP_MOD ? err_new(ERR_INPUT, "float modulo")
-                            : divided_by_zero(op == OP_DIV
-                                                  ? "float division"
+        return op == OP_MOD
+                   ? err_new(ERR_INPUT, "float modulo")
+                   : divided_by_zero(op == OP_DIV ? "float division"
                                                   : "float floor division");
     if (op == OP_POWER)
         TRY(float_power(a, b, &v));
@@ -242,8 +241,7 @@ static Err *bad_operands(Run *r, Op op, Value a, Value b)
     if (a.kind == VALUE_UNDEFINED || b.kind == VALUE_UNDEFINED)
         return run_undefined(r, a.kind == VALUE_UNDEFINED ? a : b);
     if (op == OP_ADD && is_sequence(a))
-        return err_new(ERR_INPUT,
-                       "can only concatenate %s (not \"%s\") to %s",
+        return err_new(ERR_INPUT, "can only concatenate %s (not \"%s\") to %s",
                        value_type(a), value_type(b), value_type(a));
     if (op == OP_MUL && (is_sequence(a) || is_sequence(b)))
         return err_new(ERR_INPUT,

@@ -31,6 +31,7 @@ const char *ast_intern(Template *t, const char *s, size_t n)
     const char *found = ast_name(t, s, n);
     if (found)
         return found;
+    t->n_names++;
     Name *name = arena_alloc(t->arena, sizeof *name + n + 1);
     memcpy(name->text, s, n);
     name->next = t->names[bucket(s, n)];
@@ -84,6 +85,9 @@ Err *parser_close(Parser *p, Node *node)
         raise_to(&h, node->args->stars);
     }
     node->height = h + 1;
+    if (p->t->n_names > PARSER_NAMES)
+        return err_new(ERR_LIMIT, "line %d: more than %d different names",
+                       p->at->line, PARSER_NAMES);
     if (node->height > PARSER_HEIGHT)
         return err_new(ERR_LIMIT, "line %d: more than %d operations in one",
                        p->at->line, PARSER_HEIGHT);
@@ -93,8 +97,8 @@ Err *parser_close(Parser *p, Node *node)
 Err *parser_enter(Parser *p)
 {
     if (++p->depth > PARSER_DEPTH)
-        return err_new(ERR_LIMIT, "line %d: nested deeper than %d",
-                       p->at->line, PARSER_DEPTH);
+        return err_new(ERR_LIMIT, "line %d: nested deeper than %d", p->at->line,
+                       PARSER_DEPTH);
     return NULL;
 }
 
@@ -328,7 +332,8 @@ static Err *parse_signature(Parser *p, ArgList **out)
         if (parser_skip_op(p, OP_ASSIGN))
             TRY(parser_expression(p, true, &value));
         else if (values.n && values.node[values.n - 1])
-            return parser_fail(p, "non-default argument follows default argument");
+            return parser_fail(p,
+                               "non-default argument follows default argument");
         parser_push(p, &names, name);
         parser_push(p, &values, value);
     }
@@ -444,8 +449,7 @@ static Err *parse_print(Parser *p, Node **out)
 
 static Err *parse_jump(Parser *p, Node **out)
 {
-    NodeKind kind =
-        p->at[-1].p[0] == 'b' ? NODE_BREAK : NODE_CONTINUE;
+    NodeKind kind = p->at[-1].p[0] == 'b' ? NODE_BREAK : NODE_CONTINUE;
     if (!p->loops)
         return parser_fail(p, "'%s' outside loop",
                            kind == NODE_BREAK ? "break" : "continue");
@@ -457,7 +461,8 @@ static Err *parse_refused(Parser *p, Node **out)
 {
     const Token *t = p->at - 1;
     *out = NULL;
-    return parser_fail(p, "'%.*s' is not supported: a chat template is one text",
+    return parser_fail(p,
+                       "'%.*s' is not supported: a chat template is one text",
                        (int)t->n, t->p);
 }
 

@@ -1,12 +1,13 @@
 /* parser.h - what the parser's two files share: tokens in, nodes out.
  *
- * parser.c reads statements, parser_expr.c expressions.  Errors say the line. */
+ * parser.c reads statements, parser_expr.c expressions.  Errors say the line.
+ */
 #ifndef JINJA_PARSER_H
 #define JINJA_PARSER_H
 
 #include "runtime/jinja/ast.h"
 
-enum { PARSER_DEPTH = 100, PARSER_HEIGHT = 300 };
+enum { PARSER_DEPTH = 100, PARSER_HEIGHT = 300, PARSER_NAMES = 2000 };
 
 typedef struct {
     Arena *a;
@@ -27,9 +28,9 @@ typedef struct {
 
 /* How an expression or tuple may look where it stands. */
 typedef enum {
-    TUPLE_FULL,      /* 1 if a else 2, 3 */
-    TUPLE_NO_IF,     /* without inline if: the test of a block */
-    TUPLE_SIMPLE,    /* names only: what is assigned to */
+    TUPLE_FULL,   /* 1 if a else 2, 3 */
+    TUPLE_NO_IF,  /* without inline if: the test of a block */
+    TUPLE_SIMPLE, /* names only: what is assigned to */
 } TupleKind;
 
 Node *parser_node(Parser *p, NodeKind kind);

@@ -49,7 +49,8 @@ static Err *parse_argument(Parser *p, ArgList *args, NodeList *items,
     if (parser_is_op(p, OP_MUL) || parser_is_op(p, OP_POWER)) {
         Node **star = parser_is_op(p, OP_MUL) ? &args->star : &args->stars;
         if (*star || args->stars)
-            return parser_fail(p, "invalid syntax for function call expression");
+            return parser_fail(p,
+                               "invalid syntax for function call expression");
         p->at++;
         return parser_expression(p, true, star);
     }
@@ -355,7 +356,8 @@ static bool begins_test_argument(const Parser *p)
 {
     const Token *t = p->at;
     if (t->kind == TOKEN_NAME)
-        return !token_is(t, "else") && !token_is(t, "or") && !token_is(t, "and");
+        return !token_is(t, "else") && !token_is(t, "or") &&
+               !token_is(t, "and");
     return t->kind == TOKEN_STRING || t->kind == TOKEN_INT ||
            t->kind == TOKEN_FLOAT || parser_is_op(p, OP_LBRACKET) ||
            parser_is_op(p, OP_LBRACE);
@@ -461,7 +463,8 @@ static Err *parse_compare(Parser *p, Node **out)
     parser_push(p, &items, item);
     while ((op = take_comparison(p)) != OP_COUNT) {
         if (n == 32)
-            return err_new(ERR_LIMIT, "line %d: more than 32 comparisons in one",
+            return err_new(ERR_LIMIT,
+                           "line %d: more than 32 comparisons in one",
                            p->at->line);
         ops[n++] = op;
         TRY(parse_level(p, LEVEL_ADD, &item));

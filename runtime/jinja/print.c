@@ -7,7 +7,6 @@
 #include "runtime/jinja/ast.h"
 #include "runtime/jinja/literal.h"
 
-static void print_expr(Text *t, const Node *node);
 static void print_node(Text *t, const Node *node);
 
 /* ---- expressions */
@@ -17,7 +16,7 @@ static void print_operand(Text *t, const Node *node)
 {
     bool filter = node->kind == NODE_FILTER;
     text_puts(t, filter ? "(" : "");
-    print_expr(t, node);
+    print_node(t, node);
     text_puts(t, filter ? ")" : "");
 }
 
@@ -25,7 +24,7 @@ static void print_list(Text *t, Node *const *list, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         text_puts(t, i ? ", " : "");
-        print_expr(t, list[i]);
+        print_node(t, list[i]);
     }
 }
 
@@ -40,7 +39,7 @@ static void print_args(Text *t, const ArgList *args)
         text_puts(t, args->key[i]);
         if (args->value[i]) {
             text_puts(t, "=");
-            print_expr(t, args->value[i]);
+            print_node(t, args->value[i]);
         }
     }
     const Node *star[] = {args->star, args->stars};
@@ -49,10 +48,19 @@ static void print_args(Text *t, const ArgList *args)
             continue;
         text_puts(t, gap);
         text_puts(t, i ? "**" : "*");
-        print_expr(t, star[i]);
+        print_node(t, star[i]);
         gap = ", ";
     }
     text_puts(t, ")");
+}
+
+static void print_name(Text *t, const Node *node) { text_puts(t, node->name); }
+
+static void print_display(Text *t, const Node *node)
+{
+    text_puts(t, "[");
+    print_list(t, node->list, node->n);
+    text_puts(t, "]");
 }
 
 static void print_tuple(Text *t, const Node *node)
@@ -67,9 +75,9 @@ static void print_dict(Text *t, const Node *node)
     text_puts(t, "{");
     for (size_t i = 0; i < node->n; i += 2) {
         text_puts(t, i ? ", " : "");
-        print_expr(t, node->list[i]);
+        print_node(t, node->list[i]);
         text_puts(t, ": ");
-        print_expr(t, node->list[i + 1]);
+        print_node(t, node->list[i + 1]);
     }
     text_puts(t, "}");
 }
@@ -81,30 +89,32 @@ static void print_slice(Text *t, const Node *node)
     for (int i = 0; i < 3; i++) {
         text_puts(t, i ? ":" : "");
         if (node->list[i])
-            print_expr(t, node->list[i]);
+            print_node(t, node->list[i]);
     }
     text_puts(t, "]");
 }
 
-/* Operands with an operator between them, in parentheses. */
-static void print_between(Text *t, const Node *a, const char *op, const Node *b)
+static void print_between(Text *t, const Node *node)
 {
+    const char *op = node->kind == NODE_OR    ? "or"
+                     : node->kind == NODE_AND ? "and"
+                                              : op_text[node->op];
     text_puts(t, "(");
-    print_expr(t, a);
+    print_node(t, node->a);
     text_printf(t, " %s ", op);
-    print_expr(t, b);
+    print_node(t, node->b);
     text_puts(t, ")");
 }
 
 static void print_condition(Text *t, const Node *node)
 {
     text_puts(t, "(");
-    print_expr(t, node->b);
+    print_node(t, node->b);
     text_puts(t, " if ");
-    print_expr(t, node->a);
+    print_node(t, node->a);
     if (node->c) {
         text_puts(t, " else ");
-        print_expr(t, node->c);
+        print_node(t, node->c);
     }
     text_puts(t, ")");
 }
@@ -114,15 +124,15 @@ static void print_chain(Text *t, const Node *node)
     text_puts(t, "(");
     for (size_t i = 0; i < node->n; i++) {
         if (i)
-            text_printf(t, " %s ",
-                        node->ops ? op_text[node->ops[i - 1]] : "~");
-        print_expr(t, node->list[i]);
+            text_printf(t, " %s ", node->ops ? op_text[node->ops[i - 1]] : "~");
+        print_node(t, node->list[i]);
     }
     text_puts(t, ")");
 }
 
-static void print_const(Text *t, Value v)
+static void print_const(Text *t, const Node *node)
 {
+    Value v = node->value;
     if (v.kind == VALUE_BOOL)
         text_puts(t, v.b ? "true" : "false");
     else if (v.kind == VALUE_NONE)
@@ -134,18 +144,19 @@ static void print_const(Text *t, Value v)
 static void print_filter(Text *t, const Node *node)
 {
     if (node->a) {
-        print_expr(t, node->a);
+        print_node(t, node->a);
         text_puts(t, "|");
     }
     text_puts(t, node->name);
     print_args(t, node->args);
 }
 
-static void print_unary(Text *t, const char *op, const Node *of)
+static void print_unary(Text *t, const Node *node)
 {
-    text_puts(t, "(");
-    text_puts(t, op);
-    print_operand(t, of);
+    text_puts(t, node->kind == NODE_NOT     ? "(not "
+                 : node->kind == NODE_MINUS ? "(-"
+                                            : "(+");
+    print_operand(t, node->a);
     text_puts(t, ")");
 }
 
@@ -159,13 +170,14 @@ static void print_item(Text *t, const Node *node)
 {
     print_operand(t, node->a);
     text_puts(t, "[");
-    print_expr(t, node->b);
+    print_node(t, node->b);
     text_puts(t, "]");
 }
 
 static void print_attribute(Text *t, const Node *node)
 {
-    bool number = node->a->kind == NODE_CONST && node->a->value.kind != VALUE_STR;
+    bool number =
+        node->a->kind == NODE_CONST && node->a->value.kind != VALUE_STR;
     text_puts(t, number ? "(" : "");
     print_operand(t, node->a);
     text_puts(t, number ? ")." : ".");
@@ -175,88 +187,11 @@ static void print_attribute(Text *t, const Node *node)
 static void print_test(Text *t, const Node *node)
 {
     text_puts(t, "(");
-    print_expr(t, node->a);
+    print_node(t, node->a);
     text_puts(t, " is ");
     text_puts(t, node->name);
     print_args(t, node->args);
     text_puts(t, ")");
-}
-
-static void print_expr(Text *t, const Node *node)
-{
-    switch (node->kind) {
-    case NODE_CONST:
-        print_const(t, node->value);
-        break;
-    case NODE_NAME:
-        text_puts(t, node->name);
-        break;
-    case NODE_LIST:
-        text_puts(t, "[");
-        print_list(t, node->list, node->n);
-        text_puts(t, "]");
-        break;
-    case NODE_TUPLE:
-        print_tuple(t, node);
-        break;
-    case NODE_DICT:
-        print_dict(t, node);
-        break;
-    case NODE_CONDITION:
-        print_condition(t, node);
-        break;
-    case NODE_AND:
-    case NODE_OR:
-        print_between(t, node->a, node->kind == NODE_OR ? "or" : "and", node->b);
-        break;
-    case NODE_NOT:
-        print_unary(t, "not ", node->a);
-        break;
-    case NODE_MINUS:
-    case NODE_PLUS:
-        print_unary(t, node->kind == NODE_MINUS ? "-" : "+", node->a);
-        break;
-    case NODE_BINARY:
-        print_between(t, node->a, op_text[node->op], node->b);
-        break;
-    case NODE_COMPARE:
-    case NODE_CONCAT:
-        print_chain(t, node);
-        break;
-    case NODE_ATTRIBUTE:
-        print_attribute(t, node);
-        break;
-    case NODE_ITEM:
-        print_item(t, node);
-        break;
-    case NODE_SLICE:
-        print_slice(t, node);
-        break;
-    case NODE_CALL:
-        print_call(t, node);
-        break;
-    case NODE_FILTER:
-        print_filter(t, node);
-        break;
-    case NODE_TEST:
-        print_test(t, node);
-        break;
-    case NODE_BODY:
-    case NODE_DATA:
-    case NODE_PRINT:
-    case NODE_IF:
-    case NODE_FOR:
-    case NODE_SET:
-    case NODE_SET_BLOCK:
-    case NODE_MACRO:
-    case NODE_CALL_BLOCK:
-    case NODE_FILTER_BLOCK:
-    case NODE_WITH:
-    case NODE_GENERATION:
-    case NODE_BREAK:
-    case NODE_CONTINUE:
-        break;
-    }
 }
 
 /* ---- statements */
@@ -276,12 +211,14 @@ static void tag(Text *t, const char *word)
 
 /* A brace that could begin a tag, with what follows it, goes into a raw block
  * of its own. */
-static void print_data(Text *t, const Str *s)
+static void print_data(Text *t, const Node *node)
 {
+    const Str *s = node->value.s;
     size_t from = 0;
     for (size_t i = 0; i < s->n; i++) {
-        bool risky = s->p[i] == '{' &&
-                     (i + 1 == s->n || (s->p[i + 1] && strchr("{%#", s->p[i + 1])));
+        bool risky =
+            s->p[i] == '{' &&
+            (i + 1 == s->n || (s->p[i + 1] && strchr("{%#", s->p[i + 1])));
         if (!risky)
             continue;
         text_part(t, s, from, i);
@@ -295,7 +232,7 @@ static void print_if(Text *t, const Node *node)
 {
     for (size_t i = 0; i < node->n; i += 2) {
         open_tag(t, i ? "elif " : "if ");
-        print_expr(t, node->list[i]);
+        print_node(t, node->list[i]);
         close_tag(t);
         print_node(t, node->list[i + 1]);
     }
@@ -313,7 +250,7 @@ static void print_target(Text *t, const Node *target)
     else if (target->kind == NODE_TUPLE)
         print_tuple(t, target);
     else
-        print_expr(t, target);
+        print_node(t, target);
 }
 
 static void print_for(Text *t, const Node *node)
@@ -321,10 +258,10 @@ static void print_for(Text *t, const Node *node)
     open_tag(t, "for ");
     print_target(t, node->a);
     text_puts(t, " in ");
-    print_expr(t, node->b);
+    print_node(t, node->b);
     if (node->c) {
         text_puts(t, " if ");
-        print_expr(t, node->c);
+        print_node(t, node->c);
     }
     text_puts(t, node->flag ? " recursive" : "");
     close_tag(t);
@@ -342,13 +279,13 @@ static void print_set(Text *t, const Node *node)
     print_target(t, node->a);
     if (node->kind == NODE_SET) {
         text_puts(t, " = ");
-        print_expr(t, node->b);
+        print_node(t, node->b);
         close_tag(t);
         return;
     }
     if (node->b) {
         text_puts(t, "|");
-        print_expr(t, node->b);
+        print_node(t, node->b);
     }
     close_tag(t);
     print_node(t, node->d);
@@ -375,7 +312,7 @@ static void print_call_block(Text *t, const Node *node)
     open_tag(t, "call");
     print_args(t, node->args);
     text_puts(t, " ");
-    print_expr(t, node->a);
+    print_node(t, node->a);
     print_block(t, node, "endcall");
 }
 
@@ -386,7 +323,7 @@ static void print_with(Text *t, const Node *node)
         text_puts(t, i ? ", " : " ");
         text_puts(t, node->args->key[i]);
         text_puts(t, "=");
-        print_expr(t, node->args->value[i]);
+        print_node(t, node->args->value[i]);
     }
     print_block(t, node, "endwith");
 }
@@ -400,78 +337,68 @@ static void print_body(Text *t, const Node *node)
 static void print_output(Text *t, const Node *node)
 {
     text_puts(t, "{{ ");
-    print_expr(t, node->a);
+    print_node(t, node->a);
     text_puts(t, " }}");
 }
 
+static void print_filter_block(Text *t, const Node *node)
+{
+    open_tag(t, "filter ");
+    print_node(t, node->b);
+    print_block(t, node, "endfilter");
+}
+
+static void print_generation(Text *t, const Node *node)
+{
+    open_tag(t, "generation");
+    print_block(t, node, "endgeneration");
+}
+
+static void print_jump(Text *t, const Node *node)
+{
+    tag(t, node->kind == NODE_BREAK ? "break" : "continue");
+}
+
+static void (*const printers[])(Text *t, const Node *node) = {
+    [NODE_CONST] = print_const,
+    [NODE_NAME] = print_name,
+    [NODE_LIST] = print_display,
+    [NODE_TUPLE] = print_tuple,
+    [NODE_DICT] = print_dict,
+    [NODE_CONDITION] = print_condition,
+    [NODE_AND] = print_between,
+    [NODE_OR] = print_between,
+    [NODE_NOT] = print_unary,
+    [NODE_MINUS] = print_unary,
+    [NODE_PLUS] = print_unary,
+    [NODE_BINARY] = print_between,
+    [NODE_COMPARE] = print_chain,
+    [NODE_CONCAT] = print_chain,
+    [NODE_ATTRIBUTE] = print_attribute,
+    [NODE_ITEM] = print_item,
+    [NODE_SLICE] = print_slice,
+    [NODE_CALL] = print_call,
+    [NODE_FILTER] = print_filter,
+    [NODE_TEST] = print_test,
+    [NODE_BODY] = print_body,
+    [NODE_DATA] = print_data,
+    [NODE_PRINT] = print_output,
+    [NODE_IF] = print_if,
+    [NODE_FOR] = print_for,
+    [NODE_SET] = print_set,
+    [NODE_SET_BLOCK] = print_set,
+    [NODE_MACRO] = print_macro,
+    [NODE_CALL_BLOCK] = print_call_block,
+    [NODE_FILTER_BLOCK] = print_filter_block,
+    [NODE_WITH] = print_with,
+    [NODE_GENERATION] = print_generation,
+    [NODE_BREAK] = print_jump,
+    [NODE_CONTINUE] = print_jump,
+};
+
 static void print_node(Text *t, const Node *node)
 {
-    switch (node->kind) {
-    case NODE_BODY:
-        print_body(t, node);
-        break;
-    case NODE_DATA:
-        print_data(t, node->value.s);
-        break;
-    case NODE_PRINT:
-        print_output(t, node);
-        break;
-    case NODE_IF:
-        print_if(t, node);
-        break;
-    case NODE_FOR:
-        print_for(t, node);
-        break;
-    case NODE_SET:
-    case NODE_SET_BLOCK:
-        print_set(t, node);
-        break;
-    case NODE_MACRO:
-        print_macro(t, node);
-        break;
-    case NODE_CALL_BLOCK:
-        print_call_block(t, node);
-        break;
-    case NODE_FILTER_BLOCK:
-        open_tag(t, "filter ");
-        print_expr(t, node->b);
-        print_block(t, node, "endfilter");
-        break;
-    case NODE_WITH:
-        print_with(t, node);
-        break;
-    case NODE_GENERATION:
-        open_tag(t, "generation");
-        print_block(t, node, "endgeneration");
-        break;
-    case NODE_BREAK:
-        tag(t, "break");
-        break;
-    case NODE_CONTINUE:
-        tag(t, "continue");
-        break;
-    case NODE_CONST:
-    case NODE_NAME:
-    case NODE_LIST:
-    case NODE_TUPLE:
-    case NODE_DICT:
-    case NODE_CONDITION:
-    case NODE_AND:
-    case NODE_OR:
-    case NODE_NOT:
-    case NODE_MINUS:
-    case NODE_PLUS:
-    case NODE_BINARY:
-    case NODE_COMPARE:
-    case NODE_CONCAT:
-    case NODE_ATTRIBUTE:
-    case NODE_ITEM:
-    case NODE_SLICE:
-    case NODE_CALL:
-    case NODE_FILTER:
-    case NODE_TEST:
-        break;
-    }
+    printers[node->kind](t, node);
 }
 
 /* The last newline of a text goes when it is parsed: one more is written. */

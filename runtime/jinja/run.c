@@ -14,12 +14,14 @@ Err *run_charge(Run *r, size_t n)
 {
     if (n > (size_t)r->steps) {
         r->steps = 0;
-        return err_new(ERR_LIMIT, "the template takes more than %" PRId64 " steps",
+        return err_new(ERR_LIMIT,
+                       "the template takes more than %" PRId64 " steps",
                        r->bounds.steps);
     }
     r->steps -= (int64_t)n;
     if (arena_bytes(r->a) > r->bounds.memory)
-        return err_new(ERR_LIMIT, "the template takes more than %zu MiB of memory",
+        return err_new(ERR_LIMIT,
+                       "the template takes more than %zu MiB of memory",
                        r->bounds.memory >> 20);
     return NULL;
 }

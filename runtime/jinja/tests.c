@@ -22,20 +22,20 @@ SIMPLE(test_defined, self.kind != VALUE_UNDEFINED)
 SIMPLE(test_undefined, self.kind == VALUE_UNDEFINED)
 SIMPLE(test_none, self.kind == VALUE_NONE)
 SIMPLE(test_boolean, self.kind == VALUE_BOOL)
-SIMPLE(test_true, self.kind == VALUE_BOOL &&self.b)
+SIMPLE(test_true, self.kind == VALUE_BOOL && self.b)
 SIMPLE(test_false, self.kind == VALUE_BOOL && !self.b)
 SIMPLE(test_integer, self.kind == VALUE_INT || self.kind == VALUE_BIG)
 SIMPLE(test_float, self.kind == VALUE_FLOAT)
 SIMPLE(test_string, self.kind == VALUE_STR)
 SIMPLE(test_mapping, self.kind == VALUE_DICT)
 SIMPLE(test_number, is_number(self))
-SIMPLE(test_escaped, self.kind == VALUE_STR &&self.s->markup)
+SIMPLE(test_escaped, self.kind == VALUE_STR && self.s->markup)
 
 /* What has a length and can be indexed; of an undefined value both hold. */
-SIMPLE(test_sequence,
-       self.kind == VALUE_STR || self.kind == VALUE_LIST ||
-           self.kind == VALUE_TUPLE || self.kind == VALUE_DICT ||
-           self.kind == VALUE_UNDEFINED || object_is(self, OBJECT_RANGE))
+SIMPLE(test_sequence, self.kind == VALUE_STR || self.kind == VALUE_LIST ||
+                          self.kind == VALUE_TUPLE || self.kind == VALUE_DICT ||
+                          self.kind == VALUE_UNDEFINED ||
+                          object_is(self, OBJECT_RANGE))
 SIMPLE(test_iterable, iter_possible(self))
 SIMPLE(test_callable,
        self.kind == VALUE_UNDEFINED || object_is(self, OBJECT_MACRO) ||

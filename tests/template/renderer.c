@@ -12,8 +12,12 @@
 #include "runtime/jinja/template.h"
 #include "runtime/json.h"
 
-static const struct tm now = {.tm_year = 126, .tm_mday = 2, .tm_hour = 3,
-                              .tm_min = 4, .tm_sec = 5, .tm_wday = 5,
+static const struct tm now = {.tm_year = 126,
+                              .tm_mday = 2,
+                              .tm_hour = 3,
+                              .tm_min = 4,
+                              .tm_sec = 5,
+                              .tm_wday = 5,
                               .tm_yday = 1};
 
 static void answer(char kind, const char *p, size_t n)
@@ -53,7 +57,8 @@ static Template *printed(Arena *a, const Template *t)
                 once.data);
     else
         template_print(again, &twice);
-    bool same = !e && once.n == twice.n && memcmp(once.data, twice.data, once.n) == 0;
+    bool same =
+        !e && once.n == twice.n && memcmp(once.data, twice.data, once.n) == 0;
     err_free(e);
     buf_free(&once);
     buf_free(&twice);

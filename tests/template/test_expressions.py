@@ -61,7 +61,7 @@ METHODS = [
     "isascii()", "isdecimal()", "isdigit()", "islower()", "isspace()", "istitle()", "isupper()", "join(['1', '2'])",
     "join('xy')", "ljust(8)", "lower()", "lstrip()", "lstrip('H')", "partition(',')", "removeprefix('Hel')",
     "removesuffix('d ')", "replace('l', 'L')", "replace('l', 'L', 1)", "replace('', '.')", "rfind('l')", "rindex('o')",
-    "rjust(7, '0')", "rpartition(',')", "rsplit(',', 1)", "rsplit()", "rsplit(none, 1)", "rstrip()", "split()",
+    "rjust(7, '0')", "rpartition(',')", "rsplit(',', 1)", "rsplit()", "rsplit(none, 1)", "rsplit(maxsplit=0)", "rstrip()", "split()",
     "split(',')", "split(',', 2)", "split(maxsplit=1)", "splitlines()", "splitlines(true)", "startswith('He')",
     "startswith('ll', 2)", "strip()", "strip('a d')", "swapcase()", "title()", "upper()", "zfill(6)",
     "get('a')", "get('q', 1)", "items()", "keys()|list", "values()|list", "copy()", "append(1)", "pop()", "update({})",
