@@ -298,12 +298,22 @@ static Err *one_by_one(Exec *x, const Step *s, int64_t n, StepDone *done,
     return NULL;
 }
 
+/* Threads that a program's stages can use: the pool's compute for devices that
+ * work while they are asked; others compute themselves, and need a thread each
+ * that waits for them. */
+static int stage_threads(const Exec *x, const Program *p)
+{
+    int threads = pool_threads(x->pool), n = p->n_stages;
+    bool waits = n > 1 && x->device[p->stage[0].device]->kind->finish;
+    return waits && n > threads ? n : threads;
+}
+
 static Err *fly(Flight *f, Pipeline **pipeline, int64_t n)
 {
     Exec *x = f->x;
     int stages = f->p->n_stages;
     if (!*pipeline)
-        TRY(pipeline_new(stages, pool_threads(x->pool), pipeline));
+        TRY(pipeline_new(stages, stage_threads(x, f->p), pipeline));
     Err *e =
         pipeline_run(*pipeline, n, &(PipelineJob){stage_work, chunk_done, f});
     for (int i = 0; i < stages; i++) {
@@ -313,15 +323,15 @@ static Err *fly(Flight *f, Pipeline **pipeline, int64_t n)
     return e;
 }
 
-/* One thread alone has nothing to do at once; a trace wants a kernel's time
- * with all threads. */
+/* One lane has nothing to do at once; a trace wants a kernel's time with all
+ * threads. */
 static Err *exec_steps(Executor *base, const Step *s, int64_t n, StepDone *done,
                        void *ctx)
 {
     Exec *x = exec(base);
     const Program *p = &x->program[s->program];
     Flight f = {x, p, s, done, ctx};
-    if (n == 1 || p->n_stages == 1 || pool_threads(x->pool) == 1 || x->trace)
+    if (n == 1 || exec_lanes(base, s->program) == 1 || x->trace)
         return one_by_one(x, s, n, done, ctx);
     return fly(&f, &x->pipeline[s->program], n);
 }
@@ -532,6 +542,16 @@ void exec_set_trace(Executor *base, ExecTrace *fn, void *ctx)
         return;
     exec(base)->trace = fn;
     exec(base)->trace_ctx = ctx;
+}
+
+int exec_lanes(const Executor *base, int program)
+{
+    if (base->kind != &exec_kind)
+        return 1;
+    const Exec *x = (const Exec *)base;
+    const Program *p = &x->program[program];
+    int threads = stage_threads(x, p);
+    return threads < p->n_stages ? threads : p->n_stages;
 }
 
 const Span *exec_spans(const Executor *base, int program, int64_t *n_chunks)

@@ -41,6 +41,11 @@ Err *exec_open(const ExecSpec *spec, Executor **out) MUST_USE;
  * While it is traced a program runs one step of the model after the other. */
 void exec_set_trace(Executor *x, ExecTrace *fn, void *ctx);
 
+/* How many stages of a program work at once when several chunks are in flight:
+ * all on devices that compute by themselves, no more than the pool has threads
+ * on others. */
+int exec_lanes(const Executor *x, int program);
+
 /* When each stage of a program worked on each chunk, the last time that several
  * were in flight: stage s on chunk c at [c * n_stages + s], valid until the
  * next step.  No chunks: it never happened. */

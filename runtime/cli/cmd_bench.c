@@ -142,15 +142,12 @@ static Err *fill(Bench *b, int64_t depth)
 static PredictSpec prediction(const Bench *b, const Measure *m)
 {
     const Plan *p = b->model.plan;
-    const PlanProgram *q = &p->program[b->program];
-    int threads = pool_threads(b->model.pool);
     return (PredictSpec){.plan = p,
-                         .program = q,
+                         .program = &p->program[b->program],
                          .map = &b->map,
                          .past = m->depth,
                          .tokens = m->n,
-                         .lanes = threads < q->n_stages ? threads
-                                                        : q->n_stages};
+                         .lanes = exec_lanes(b->model.executor, b->program)};
 }
 
 static void count(Bench *b, Measure *m, double seconds)

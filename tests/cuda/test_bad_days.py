@@ -105,6 +105,7 @@ single = works("token by token, recorded", "", "--devices=cuda", "--batch=1")
 works("not recorded", "", "--devices=cuda", "--batch=1", "--graphs=off", "--early=off", want=single)
 chunks = works("in chunks of 4", "", "--devices=cuda", "--batch=4")
 works("over three parts of a card", "", "--devices=cuda:0*3", "--batch=4", "--threads=3", want=chunks)
+works("all parts at once for one thread", "", "--devices=cuda:0*3", "--batch=4", "--threads=1", want=chunks)
 works("over two cards", "", "--devices=cuda", "--batch=4", "--threads=2", FAKE_CUDA_DEVICES="2", want=chunks)
 status, out, said = program("bench", MODEL, "--devices=cuda", "--prompt-tokens=8", "--max-tokens=3", "--repeat=1",
                             "--profile", "--json", f"--cache-dir={os.path.join(tmp.name, 'cache')}")

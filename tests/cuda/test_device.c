@@ -288,6 +288,43 @@ Test(device, cards_without_a_link)
     run_all(true, true, 2);
 }
 
+/* ---- cards at work at once */
+
+static bool overlap(const Span *a, const Span *b)
+{
+    return a->start < b->end && b->start < a->end;
+}
+
+/* Did two stages work at the same time? */
+static bool was_at_once(const Card *t)
+{
+    int64_t n;
+    const Span *s = exec_spans(t->executor, 0, &n);
+    cr_assert(s);
+    cr_assert_eq(n, (N + 5) / 6);
+    for (int64_t i = 0; i < n * 3; i++)
+        for (int64_t k = 0; k < i; k++)
+            if (overlap(&s[i], &s[k]))
+                return true;
+    return false;
+}
+
+/* One thread of the pool is enough for three cards. */
+Test(device, cards_work_at_once_with_one_thread)
+{
+    enum { TRIES = 100 }; /* it happens when the machine has time for it */
+    Card t;
+    bool once = false;
+    toy_ok(card_open(&t, false, true, 1));
+    cr_expect_eq(exec_lanes(t.executor, 0), 3);
+    for (int i = 0; i < TRIES && !once; i++) {
+        feed_and_check(&t, N, 1);
+        once = was_at_once(&t);
+    }
+    cr_expect(once);
+    card_close(&t);
+}
+
 /* ---- the cache */
 
 Test(device, second_time_from_the_cache)

@@ -164,6 +164,17 @@ Test(staged, says_when_who_did_what)
     toy_close(&t);
 }
 
+/* Processor cores are shared: as many devices work as there are threads. */
+Test(staged, threads_bound_what_works_at_once)
+{
+    for (int threads = 1; threads <= 5; threads++) {
+        Toy t;
+        toy_ok(toy_open(&t, staged_plan, threads));
+        cr_expect_eq(exec_lanes(t.executor, 0), threads < 3 ? threads : 3);
+        toy_close(&t);
+    }
+}
+
 Test(staged, an_error_ends_it_and_a_reset_mends_it)
 {
     Toy t;
