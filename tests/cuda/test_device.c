@@ -574,43 +574,111 @@ static void check_weight(const PlanWeight *w, const uint8_t *p, int64_t from)
     cr_expect_eq(moved > 0, w->packing == PACK_TILE, "%s", w->tensor);
 }
 
-Test(device, weights_in_tiles)
-{
-    use_fakes();
-    char path[] = "/tmp/sextet-tiles-XXXXXX";
-    int fd = mkstemp(path);
-    Plan *p = toy_parse(tiles_text);
+/* A plan of weights, as tiles_text is, and its device. */
+typedef struct {
+    char path[32];
+    Plan *plan;
     CudaCode *code;
-    CudaKernels *k;
+    CudaKernels *kernels;
     Pool *pool;
     Gguf *file;
-    Device *d;
-    const void *memory;
+    Device *device;
+} Tiles;
+
+static void tiles_open(Tiles *t, const char *text, int threads)
+{
     ModuleCache *cache = cache_open(NULL, 0);
-    write_file(p, path);
-    toy_ok(pool_new(3, &pool));
-    toy_ok(gguf_open(path, &file));
-    toy_ok(cuda_code(p, &code));
-    toy_ok(cuda_kernels_new(&(CudaKernelsSpec){p, code, cache, pool, 1, 1}, &k));
-    toy_ok(device_open(&(DeviceSpec){&p->device[0], pool, NULL, k}, &d));
-    ExecSpec spec = {.plan = p, .file = file, .pool = pool};
-    toy_ok(weights_load(&spec, &d));
-    toy_ok(d->kind->fetch(d, (Place){REGION_WEIGHTS, 0}, p->device[0].weights,
-                          0, &memory));
-    toy_ok(d->kind->finish(d));
+    use_fakes();
+    *t = (Tiles){.path = "/tmp/sextet-tiles-XXXXXX", .plan = toy_parse(text)};
+    close(mkstemp(t->path));
+    write_file(t->plan, t->path);
+    toy_ok(pool_new(threads, &t->pool));
+    toy_ok(gguf_open(t->path, &t->file));
+    toy_ok(cuda_code(t->plan, &t->code));
+    CudaKernelsSpec spec = {t->plan, t->code, cache, t->pool, 1, 1};
+    toy_ok(cuda_kernels_new(&spec, &t->kernels));
+    cache_close(cache);
+    toy_ok(device_open(
+        &(DeviceSpec){&t->plan->device[0], t->pool, NULL, t->kernels},
+        &t->device));
+}
+
+static Err *tiles_load(Tiles *t)
+{
+    ExecSpec spec = {.plan = t->plan, .file = t->file, .pool = t->pool};
+    return weights_load(&spec, &t->device);
+}
+
+static void tiles_check(const Tiles *t)
+{
+    Device *d = t->device;
+    const void *memory;
     int64_t from = 0;
-    for (int i = 0; i < p->n_weights; i++) {
-        const PlanWeight *w = &p->weight[i];
+    toy_ok(d->kind->fetch(d, (Place){REGION_WEIGHTS, 0},
+                          t->plan->device[0].weights, 0, &memory));
+    toy_ok(d->kind->finish(d));
+    for (int i = 0; i < t->plan->n_weights; i++) {
+        const PlanWeight *w = &t->plan->weight[i];
         check_weight(w, (const uint8_t *)memory + w->offset, from);
         from += (w->bytes + 31) / 32 * 32;
     }
-    device_close(d);
-    cuda_kernels_free(k);
-    cuda_code_free(code);
-    cache_close(cache);
-    gguf_close(file);
-    pool_free(pool);
-    plan_free(p);
-    close(fd);
-    unlink(path);
+}
+
+static void tiles_close(Tiles *t)
+{
+    device_close(t->device);
+    cuda_kernels_free(t->kernels);
+    cuda_code_free(t->code);
+    gguf_close(t->file);
+    pool_free(t->pool);
+    plan_free(t->plan);
+    unlink(t->path);
+}
+
+Test(device, weights_in_tiles)
+{
+    Tiles t;
+    tiles_open(&t, tiles_text, 3);
+    toy_ok(tiles_load(&t));
+    tiles_check(&t);
+    tiles_close(&t);
+}
+
+/* `n` matrices of MATRIX bytes each, a piece of its own. */
+enum { MATRIX = 960 * 512 / 32 * 34 };
+
+static void matrices(Buf *b, int n)
+{
+    buf_printf(b,
+               "sextet-plan 1\n"
+               "model \"toy\"\n"
+               "context 8\n"
+               "batch 4\n"
+               "outputs 1\n"
+               "d0 \"cuda:0\" \"cuda\" capacity 0 reserve 0 bandwidth 0 "
+               "weights %d states 0 scratch 64\n",
+               n * MATRIX);
+    for (int i = 0; i < n; i++)
+        buf_printf(b,
+                   "w%d \"m%d\" q8_0/t16 [512, 960] other d0 at %d bytes %d\n",
+                   i, i, i * MATRIX, MATRIX);
+}
+
+/* However many threads there are, rows on their way to tiles lie in four pieces
+ * of memory that the plan does not count. */
+Test(device, loading_takes_a_bounded_part_of_a_card)
+{
+    enum { N_MATRICES = 40, THREADS = 24, PIECES = 4, BESIDES = 1 << 20 };
+    Tiles t;
+    Buf text = {0};
+    char memory[32];
+    snprintf(memory, sizeof memory, "%d",
+             (N_MATRICES + PIECES) * MATRIX + BESIDES);
+    setenv("FAKE_CUDA_MEMORY", memory, 1);
+    matrices(&text, N_MATRICES);
+    tiles_open(&t, text.data, THREADS);
+    toy_ok(tiles_load(&t));
+    tiles_check(&t);
+    tiles_close(&t);
+    buf_free(&text);
 }
