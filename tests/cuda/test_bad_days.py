@@ -77,7 +77,10 @@ def without_nvrtc(name="driver-only"):
 
 
 NO_NVRTC = without_nvrtc()
-REAL_NVRTC = any(os.path.exists(f"/usr/local/cuda/{d}/libnvrtc.so.{v}") for d in ("lib", "lib64") for v in (12, 13))
+CUDA_LIBRARIES = [f"/usr/local/{d}" for d in ("cuda/lib64", "cuda/lib", "cuda/targets/x86_64-linux/lib",
+                                               "cuda-13/lib64", "cuda-12/lib64")]
+REAL_NVRTC_12, REAL_NVRTC_13 = (any(os.path.exists(f"{d}/libnvrtc.so.{v}") for d in CUDA_LIBRARIES) for v in (12, 13))
+REAL_NVRTC = REAL_NVRTC_12 or REAL_NVRTC_13
 
 # ---- the usual day
 cuda = works("cuda", "", "--devices=cuda")
@@ -166,6 +169,19 @@ def with_broken_nvrtc():
     return folder
 
 
+def with_two_names():
+    """The fake under both names: one library, which counts its calls on when it is opened again."""
+    folder = without_nvrtc("names")
+    shutil.copy(os.path.join(FAKES, "libnvrtc.so.13"), folder)
+    os.symlink("libnvrtc.so.13", os.path.join(folder, "libnvrtc.so.12"))
+    return folder
+
+
+NAMES = with_two_names()
+for name in QUESTIONS if not REAL_NVRTC_12 else ():
+    works(f"an NVRTC that does not answer {name}", "libnvrtc.so.12 is of no use", "--devices=cuda", cache="none",
+          want=cuda, libraries=NAMES, FAKE_CUDA_DRIVER_VERSION="12040", FAKE_CUDA_FAIL=f"{name}:1=1")
+    shutil.rmtree(os.path.join(tmp.name, "none"))
 works("an NVRTC that is none", "libnvrtc.so.12 is of no use", "--devices=cuda", cache="none", want=cuda,
       libraries=with_broken_nvrtc(), FAKE_CUDA_DRIVER_VERSION="12040")
 refused("a driver too old for NVRTC's code", "older than NVRTC", "--devices=cuda",
