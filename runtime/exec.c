@@ -6,29 +6,9 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "runtime/device.h"
+#include "runtime/exec_inside.h"
 #include "runtime/pipeline.h"
-#include "runtime/program.h"
 #include "runtime/weights.h"
-
-typedef struct {
-    Executor base;
-    const Plan *plan;
-    Arena *arena;
-    Pool *pool;
-    Device **device;
-    Program *program;
-    Pipeline **pipeline; /* by program; made when it is first needed */
-    char *kept; /* all fixed states, one after the other; NULL: no mark */
-    bool poison;
-    ExecTrace *trace;
-    void *trace_ctx;
-    double *seconds; /* of the launches of a list, for the trace */
-    Device *chooser; /* that tokens are chosen on, NULL: none yet */
-    bool feeds;      /* and it writes the inputs of the next step */
-} Exec;
-
-static Exec *exec(Executor *x) { return (Exec *)x; }
 
 /* ---- one step */
 
@@ -40,8 +20,8 @@ static Err *fill(Exec *x, const PlanBuffer *b, const void *src, int64_t bytes)
     return d->kind->write(d, program_place(b, 0), src, bytes);
 }
 
-static Err *fill_inputs(Exec *x, const Program *p, const ProgramStage *g,
-                        const Step *s)
+Err *exec_fill_inputs(Exec *x, const Program *p, const ProgramStage *g,
+                      const Step *s)
 {
     int64_t width = x->base.info.program[s->program].width;
     const struct {
@@ -69,20 +49,10 @@ static int64_t used_bytes(const PlanBuffer *b, const KernelCall *c)
     return block_bytes(b->type, n);
 }
 
-/* A stage of a program at work on a step of the model. */
-typedef struct {
-    Exec *x;
-    const Program *p;
-    const ProgramStage *stage;
-    const Step *step;
-    int slot;
-    bool alone; /* no other stage is at work */
-    void *logits; /* of the last stage, if a token is chosen from them */
-} Stage;
-
 /* In the pipeline flow.h says when a slot is free and when it was filled; else
  * the devices wait for each other. */
-static Err *run_copy(const Stage *g, const PlanStep *s, const KernelCall *c)
+static Err *run_copy(const ExecStage *g, const PlanStep *s,
+                     const KernelCall *c)
 {
     const Plan *plan = g->x->plan;
     const PlanBuffer *src = &plan->buffer[s->arg[0].index];
@@ -107,7 +77,7 @@ static int count_launches(const PlanProgram *p, int first, int end)
     return i - first;
 }
 
-static void tell(Exec *x, const Stage *g, const KernelCall *c, int step,
+static void tell(Exec *x, const ExecStage *g, const KernelCall *c, int step,
                  double seconds)
 {
     if (x->trace)
@@ -115,7 +85,8 @@ static void tell(Exec *x, const Stage *g, const KernelCall *c, int step,
                                              c->outputs, c->past, seconds});
 }
 
-static Err *run_launches(const Stage *g, const KernelCall *c, int first, int n)
+static Err *run_launches(const ExecStage *g, const KernelCall *c, int first,
+                         int n)
 {
     Exec *x = g->x;
     const PlanStep *s = &g->p->plan->step[first];
@@ -129,7 +100,7 @@ static Err *run_launches(const Stage *g, const KernelCall *c, int first, int n)
     return NULL;
 }
 
-static Err *run_some(const Stage *g, KernelCall *c, int first, int n)
+static Err *run_some(const ExecStage *g, KernelCall *c, int first, int n)
 {
     const PlanStep *s = &g->p->plan->step[first];
     double start = g->x->trace ? clock_seconds() : 0;
@@ -140,7 +111,7 @@ static Err *run_some(const Stage *g, KernelCall *c, int first, int n)
     return NULL;
 }
 
-static Err *run_steps(const Stage *g, KernelCall *c)
+Err *exec_run_steps(const ExecStage *g, KernelCall *c)
 {
     const PlanProgram *p = g->p->plan;
     int end = g->stage->first + g->stage->n_steps;
@@ -157,7 +128,7 @@ static Err *run_steps(const Stage *g, KernelCall *c)
     return NULL;
 }
 
-static KernelCall call_of(const Exec *x, const Step *s)
+KernelCall exec_call(const Exec *x, const Step *s)
 {
     return (KernelCall){.tokens = s->n,
                         .outputs = s->n_rows,
@@ -165,11 +136,11 @@ static KernelCall call_of(const Exec *x, const Step *s)
                         .capacity = x->plan->context};
 }
 
-static Err *run_stage(const Stage *g)
+static Err *run_stage(const ExecStage *g)
 {
-    KernelCall c = call_of(g->x, g->step);
-    TRY(fill_inputs(g->x, g->p, g->stage, g->step));
-    return run_steps(g, &c);
+    KernelCall c = exec_call(g->x, g->step);
+    TRY(exec_fill_inputs(g->x, g->p, g->stage, g->step));
+    return exec_run_steps(g, &c);
 }
 
 static Err *finish(Device *d)
@@ -204,7 +175,7 @@ static Err *finish_results(Exec *x, const Program *p)
 static Err *read_results(Exec *x, const Program *p, const Step *s,
                          StepResult *out)
 {
-    KernelCall c = call_of(x, s);
+    KernelCall c = exec_call(x, s);
     *out = (StepResult){.n_taps = p->plan->n_taps, .tap = p->tap};
     if (p->logits && !s->unread)
         TRY(read_result(x, p->logits, &c, FETCH_LOGITS, &out->logits));
@@ -224,7 +195,7 @@ static Err *poison(Device *d, int64_t from, int64_t to)
                      : NULL;
 }
 
-static Err *poison_all(Exec *x)
+Err *exec_poison(Exec *x)
 {
     for (int i = 0; i < x->plan->n_devices; i++)
         TRY(poison(x->device[i], 0, x->plan->device[i].scratch));
@@ -233,12 +204,12 @@ static Err *poison_all(Exec *x)
 
 static Err *exec_step(Executor *base, const Step *s, StepResult *out)
 {
-    Exec *x = exec(base);
+    Exec *x = exec_inside(base);
     const Program *p = &x->program[s->program];
     if (x->poison)
-        TRY(poison_all(x));
+        TRY(exec_poison(x));
     for (int i = 0; i < p->n_stages; i++)
-        TRY(run_stage(&(Stage){x, p, &p->stage[i], s, 0, true, NULL}));
+        TRY(run_stage(&(ExecStage){x, p, &p->stage[i], s, 0, true, NULL}));
     TRY(read_results(x, p, s, out));
     return finish_all(x);
 }
@@ -274,7 +245,7 @@ static Err *stage_work(void *ctx, int stage, int64_t chunk, Pool *pool)
     d->kind->use(d, pool);
     if (f->x->poison)
         TRY(poison_stage(f->x, g));
-    TRY(run_stage(&(Stage){f->x, f->p, g, &f->step[chunk],
+    TRY(run_stage(&(ExecStage){f->x, f->p, g, &f->step[chunk],
                            (int)(chunk % PLAN_SLOTS), false, NULL}));
     return finish(d);
 }
@@ -328,7 +299,7 @@ static Err *fly(Flight *f, Pipeline **pipeline, int64_t n)
 static Err *exec_steps(Executor *base, const Step *s, int64_t n, StepDone *done,
                        void *ctx)
 {
-    Exec *x = exec(base);
+    Exec *x = exec_inside(base);
     const Program *p = &x->program[s->program];
     Flight f = {x, p, s, done, ctx};
     if (n == 1 || exec_lanes(base, s->program) == 1 || x->trace)
@@ -340,7 +311,7 @@ static Err *exec_steps(Executor *base, const Step *s, int64_t n, StepDone *done,
  * born with must be cleared. */
 static Err *exec_reset(Executor *base)
 {
-    Exec *x = exec(base);
+    Exec *x = exec_inside(base);
     for (int i = 0; i < x->plan->n_states; i++) {
         const PlanState *s = &x->plan->state[i];
         Device *d = x->device[s->device];
@@ -387,7 +358,7 @@ static Err *return_state(Exec *x, const PlanState *s, int64_t at)
 
 static Err *exec_mark(Executor *base)
 {
-    Exec *x = exec(base);
+    Exec *x = exec_inside(base);
     int64_t bytes;
     TRY(for_fixed_states(x, NULL, &bytes));
     if (!x->kept && !(x->kept = malloc((size_t)bytes + 1)))
@@ -399,12 +370,12 @@ static Err *exec_mark(Executor *base)
 static Err *exec_rewind(Executor *base)
 {
     int64_t bytes;
-    return for_fixed_states(exec(base), return_state, &bytes);
+    return for_fixed_states(exec_inside(base), return_state, &bytes);
 }
 
 static void exec_close(Executor *base)
 {
-    Exec *x = exec(base);
+    Exec *x = exec_inside(base);
     free(x->kept);
     for (int i = 0; i < x->plan->n_programs; i++)
         pipeline_free(x->pipeline[i]);
@@ -416,113 +387,6 @@ static void exec_close(Executor *base)
         device_close(x->device[i]);
     arena_free(x->arena);
     free(x);
-}
-
-/* ---- choosing tokens on a device */
-
-static bool on_device(const Exec *x, const PlanBuffer *b, const Device *d)
-{
-    return !b || x->device[b->device] == d;
-}
-
-static void *input_address(const Program *p, Input i, Device *d)
-{
-    const PlanBuffer *b = p->input[i];
-    return b ? d->kind->address(d, program_place(b, 0)) : NULL;
-}
-
-/* The chooser writes the inputs itself if they all lie on its device, unless
- * all of scratch is filled before a step. */
-static NextInputs next_inputs(const Exec *x, const Program *p, Device *d)
-{
-    for (int i = 0; i < IN_COUNT; i++)
-        if (!on_device(x, p->input[i], d) || x->poison)
-            return (NextInputs){0};
-    return (NextInputs){input_address(p, IN_TOKENS, d),
-                        input_address(p, IN_POSITIONS, d),
-                        input_address(p, IN_OUTPUTS, d)};
-}
-
-static void *logits_address(const Program *p, Device *d)
-{
-    return d->kind->address(d, program_place(p->logits, 0));
-}
-
-/* Launches on the last stage's device end a step, the logits lie there, and
- * nothing else is to be read. */
-static bool exec_can_choose(Executor *base, int program)
-{
-    const Exec *x = exec(base);
-    const Program *p = &x->program[program];
-    const ProgramStage *last = &p->stage[p->n_stages - 1];
-    const PlanProgram *q = p->plan;
-    int end = last->first + last->n_steps;
-    if (!p->logits || p->input[IN_HIDDEN] || q->n_taps || end < 1 ||
-        q->step[end - 1].kind != STEP_LAUNCH ||
-        q->step[end - 1].device != p->logits->device)
-        return false;
-    const Device *d = x->device[p->logits->device];
-    return d->kind->can_choose && d->kind->can_choose(d);
-}
-
-static Err *exec_choose_begin(Executor *base, const Step *last,
-                              const Choosing *how)
-{
-    Exec *x = exec(base);
-    const Program *p = &x->program[last->program];
-    Device *d = x->device[p->logits->device];
-    NextInputs next = next_inputs(x, p, d);
-    TRY(d->kind->choose_begin(d, how, &next));
-    KernelCall c = call_of(x, last);
-    x->chooser = d;
-    x->feeds = next.tokens != NULL;
-    return d->kind->launch(
-        d, &(LaunchList){.call = &c, .logits = logits_address(p, d)});
-}
-
-/* The chosen token goes to where the step reads it, once that is free. */
-static Err *send_choice(Exec *x, const Program *p)
-{
-    const PlanBuffer *b = p->input[IN_TOKENS];
-    Device *d = x->chooser, *to = x->device[b->device];
-    const DeviceKind *kind = d->kind;
-    if (d != to && kind->order)
-        TRY(kind->order(to, d));
-    TRY(kind->choose_send(d, to, program_place(b, 0)));
-    return d != to && kind->order ? kind->order(d, to) : NULL;
-}
-
-static Err *feed_choice(Exec *x, const Program *p, const Step *s)
-{
-    if (x->feeds)
-        return NULL;
-    if (x->poison)
-        TRY(poison_all(x));
-    for (int i = 0; i < p->n_stages; i++)
-        TRY(fill_inputs(x, p, &p->stage[i], s));
-    return send_choice(x, p);
-}
-
-static Err *exec_choose_next(Executor *base, const Step *s)
-{
-    Exec *x = exec(base);
-    const Program *p = &x->program[s->program];
-    void *logits = logits_address(p, x->chooser);
-    TRY(feed_choice(x, p, s));
-    for (int i = 0; i < p->n_stages; i++) {
-        bool last = i == p->n_stages - 1;
-        KernelCall c = call_of(x, s);
-        TRY(run_steps(&(Stage){x, p, &p->stage[i], s, 0, true,
-                               last ? logits : NULL},
-                      &c));
-    }
-    return NULL;
-}
-
-static Err *exec_chosen(Executor *base, int64_t i, int32_t *id)
-{
-    Device *d = exec(base)->chooser;
-    return d->kind->chosen(d, i, id);
 }
 
 static const ExecutorKind exec_kind = {.step = exec_step,
@@ -540,8 +404,8 @@ void exec_set_trace(Executor *base, ExecTrace *fn, void *ctx)
 {
     if (base->kind != &exec_kind)
         return;
-    exec(base)->trace = fn;
-    exec(base)->trace_ctx = ctx;
+    exec_inside(base)->trace = fn;
+    exec_inside(base)->trace_ctx = ctx;
 }
 
 int exec_lanes(const Executor *base, int program)

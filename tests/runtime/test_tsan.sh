@@ -15,7 +15,7 @@ fi
 mkdir "$work/obj"
 # All but the text side, which has no threads (and wants more libraries).
 for src in runtime/base/*.c runtime/gguf*.c runtime/plan*.c runtime/module_*.c \
-    runtime/cuda*.c runtime/dev*.c runtime/exec.c runtime/flow.c \
+    runtime/cuda*.c runtime/dev*.c runtime/exec*.c runtime/flow.c \
     runtime/kernel_set.c runtime/library.c runtime/nvml.c runtime/nvrtc.c \
     runtime/pipeline.c runtime/pool.c runtime/program.c runtime/provider.c \
     runtime/sampler.c runtime/session.c runtime/weights.c; do
