@@ -233,6 +233,13 @@ void graph_add_result(Graph *g, const char *name, Ref r)
     g->result[g->n_results++] = (Result){name, r};
 }
 
+Ref graph_behind_views(const Graph *g, Ref r)
+{
+    while (node_is_view(&g->node[r]))
+        r = g->node[r].arg[0];
+    return r;
+}
+
 int *graph_uses(Arena *a, const Graph *g)
 {
     int *uses = ARENA_ARRAY(a, int, g->n_nodes + 1);

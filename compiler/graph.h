@@ -161,6 +161,12 @@ int graph_add_group(Graph *g, const char *rule);
 /* Node for op with its arguments; type by infer_type.  The usual way to build. */
 Err *graph_emit(Graph *g, Op op, const char *name, int n_args, const Ref *args,
                 const Attr *attrs, Ref *out) MUST_USE;
+/* The value that views, reshapes or slices, are of: r itself if it is none. */
+Ref graph_behind_views(const Graph *g, Ref r);
+static inline bool node_is_view(const Node *n)
+{
+    return op_info(n->op)->kind == KIND_VIEW;
+}
 /* How many nodes and results read each node; arena memory, [n_nodes]. */
 int *graph_uses(Arena *a, const Graph *g);
 /* Drops nodes with keep[i] false and renumbers (kept order). */

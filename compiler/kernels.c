@@ -1,7 +1,5 @@
 #include "compiler/kernels.h"
 
-#include <string.h>
-
 const char *const kernel_class_name[KERNEL_CLASS_COUNT] = {
     "row", "matmul", "experts", "attention", "conv", "delta"};
 
@@ -43,167 +41,6 @@ KernelClass kernel_class(const Graph *k)
     return c;
 }
 
-/* ---- what a group reads and makes ---- */
-
-static bool is_view(const Node *n) { return op_info(n->op)->kind == KIND_VIEW; }
-
-static Ref behind_views(const Graph *g, Ref r)
-{
-    while (is_view(&g->node[r]))
-        r = g->node[r].arg[0];
-    return r;
-}
-
-/* The value behind views; an append is its state to everybody else. */
-static Ref root_of(const Graph *g, Ref r, int kernel)
-{
-    r = behind_views(g, r);
-    if (g->node[r].op == OP_append && g->node[r].kernel != kernel)
-        return g->node[r].arg[1];
-    return r;
-}
-
-static bool is_outside(const Graph *g, Ref root, int kernel)
-{
-    return g->node[root].op != OP_const &&
-           (root < g->n_params || g->node[root].kernel != kernel);
-}
-
-static void add_once(Ref *list, int *n, Ref r)
-{
-    for (int i = 0; i < *n; i++)
-        if (list[i] == r)
-            return;
-    list[(*n)++] = r;
-}
-
-KernelCutter *kernel_cutter(Arena *a, const Graph *g)
-{
-    KernelCutter *c = ARENA_NEW(a, KernelCutter);
-    c->g = g;
-    c->first = ARENA_ARRAY(a, Ref, g->n_groups + 1);
-    c->wanted = ARENA_ARRAY(a, bool, g->n_nodes + 1);
-    c->map = ARENA_ARRAY(a, Ref, g->n_nodes + 1);
-    c->cut = ARENA_ARRAY(a, int, g->n_nodes + 1);
-    for (Ref i = g->n_nodes; i-- > 0;) {
-        const Node *n = &g->node[i];
-        c->wanted[i] = c->wanted[i] || n->op == OP_tap;
-        if (n->kernel >= 0)
-            c->first[n->kernel] = i;
-        for (int k = 0; k < n->n_args && !is_view(n); k++) {
-            Ref root = behind_views(g, n->arg[k]);
-            if (n->kernel < 0 || g->node[root].kernel != n->kernel)
-                c->wanted[root] = true;
-        }
-    }
-    for (int i = 0; i < g->n_results; i++)
-        c->wanted[behind_views(g, g->result[i].ref)] = true;
-    return c;
-}
-
-/* The node behind the group's last. */
-static Ref group_end(const Graph *g, Ref first)
-{
-    Ref end = first;
-    while (end < g->n_nodes && g->node[end].kernel == g->node[first].kernel)
-        end++;
-    return end;
-}
-
-static Err *find_args(Arena *a, const KernelCutter *c, int k, KernelCut *out)
-{
-    const Graph *g = c->g;
-    Ref first = c->first[k], end = group_end(g, first);
-    Ref *list = ARENA_ARRAY(a, Ref, (end - first) * (MAX_ARGS + 1));
-    int n = 0;
-    for (Ref i = first; i < end; i++)
-        for (int j = 0; j < g->node[i].n_args; j++) {
-            Ref root = root_of(g, g->node[i].arg[j], k);
-            if (is_outside(g, root, k))
-                add_once(list, &n, root);
-        }
-    out->n_params = n;
-    for (Ref i = first; i < end; i++)
-        if (c->wanted[i] && g->node[i].op != OP_append && !is_view(&g->node[i]))
-            list[n++] = i;
-    out->args = list;
-    out->n_args = n;
-    return n ? NULL
-             : err_new(ERR_INPUT, "@%s: kernel %s has no arguments", g->name,
-                       g->group[k].name);
-}
-
-/* ---- outlining ---- */
-
-typedef struct {
-    KernelCutter *c;
-    int kernel;
-    Graph *to;
-} Outline;
-
-/* What node r became: NO_REF as long as it is not there. */
-static Ref known(const Outline *o, Ref r)
-{
-    return o->c->cut[r] == o->c->n_cuts ? o->c->map[r] : NO_REF;
-}
-
-static Ref remember(const Outline *o, Ref r, Ref to)
-{
-    o->c->cut[r] = o->c->n_cuts;
-    return o->c->map[r] = to;
-}
-
-static Ref add_numbered(const Outline *o, char letter, uint32_t i, Node n)
-{
-    char name[16];
-    snprintf(name, sizeof name, "%c%u", letter, i);
-    n.name = arena_strndup(o->to->arena, name, strlen(name));
-    return graph_add(o->to, n);
-}
-
-static void add_param(const Outline *o, Ref r)
-{
-    const Node *n = &o->c->g->node[r];
-    Node p = {.op = n->op == OP_weight || n->op == OP_state ? n->op : OP_input,
-              .type = n->type};
-    remember(o, r, add_numbered(o, 'p', o->to->n_params, p));
-    o->to->n_params++;
-}
-
-/* Views and constants are cheap: every kernel makes its own. */
-static Ref bring(const Outline *o, Ref r)
-{
-    Node n = o->c->g->node[r];
-    if (known(o, r) != NO_REF)
-        return known(o, r);
-    if (n.op == OP_append && n.kernel != o->kernel)
-        return remember(o, r, bring(o, n.arg[1]));
-    for (int i = 0; i < n.n_args; i++)
-        n.arg[i] = bring(o, n.arg[i]);
-    return remember(o, r, add_numbered(o, 'v', o->to->n_nodes - o->to->n_params, n));
-}
-
-Err *kernel_cut(Arena *a, KernelCutter *c, int k, const char *name,
-                KernelCut *out)
-{
-    const Graph *g = c->g;
-    Outline o = {c, k, graph_new(a, GRAPH_FUNC, name)};
-    c->n_cuts++;
-    TRY(find_args(a, c, k, out));
-    for (int i = 0; i < out->n_params; i++)
-        add_param(&o, out->args[i]);
-    Ref first = c->first[k], end = group_end(g, first);
-    for (Ref i = first; i < end; i++)
-        if (!is_view(&g->node[i]))
-            bring(&o, i);
-    for (int i = out->n_params; i < out->n_args; i++)
-        graph_add_result(o.to, NULL, known(&o, out->args[i]));
-    out->fn = o.to;
-    Err *e = kernel_verify(o.to);
-    return e ? err_note(e, "kernel %s of @%s", g->group[k].name, g->name)
-             : NULL;
-}
-
 /* ---- what back ends may rely on ---- */
 
 static Err *bad(const Graph *k, const Node *n, const char *what)
@@ -216,7 +53,7 @@ static Err *bad(const Graph *k, const Node *n, const char *what)
 static bool is_made(const Graph *k, Ref r)
 {
     return r >= k->n_params && k->node[r].op != OP_const &&
-           !is_view(&k->node[r]);
+           !node_is_view(&k->node[r]);
 }
 
 /* Row kernels: one symbol, whole rows; picked rows come from outside. */
@@ -232,7 +69,7 @@ static Err *verify_row(const Graph *k)
             sym = s;
         if (s != sym || (s != SYM_ONE && n->type.dim[0].k != 1))
             return bad(k, n, "rows of another axis");
-        if (n->op == OP_rows && is_made(k, behind_views(k, n->arg[0])))
+        if (n->op == OP_rows && is_made(k, graph_behind_views(k, n->arg[0])))
             return bad(k, n, "picks rows of a value made here");
     }
     return NULL;
@@ -275,8 +112,8 @@ bool kernel_is_prologue(const Graph *k, Ref r)
     for (Ref i = r + 1; i < k->n_nodes; i++) {
         const Node *by = &k->node[i];
         OpKind kind = op_info(by->op)->kind;
-        bool reads = by->n_args && !is_view(by) &&
-                     behind_views(k, by->arg[0]) == r;
+        bool reads = by->n_args && !node_is_view(by) &&
+                     graph_behind_views(k, by->arg[0]) == r;
         if (reads && (kind == KIND_MATMUL || kind == KIND_EXPERTS))
             return true;
         if (reads && by->op == OP_quantize && kernel_is_prologue(k, i))
@@ -371,7 +208,7 @@ const bool *kernel_choice(const Graph *k)
         if (!kernel_chooses_by(n->op))
             continue;
         for (int j = 0; j < n->n_args; j++)
-            row = row || in[behind_views(k, n->arg[j])];
+            row = row || in[graph_behind_views(k, n->arg[j])];
         in[i] = row;
     }
     return in;
@@ -381,7 +218,7 @@ const bool *kernel_choice(const Graph *k)
 static Err *verify_choice(const Graph *k, const Node *n)
 {
     for (int i = 0; i < n->n_args; i++) {
-        Ref r = behind_views(k, n->arg[i]);
+        Ref r = graph_behind_views(k, n->arg[i]);
         const Node *x = &k->node[r];
         if (!is_made(k, r) && x->op != OP_weight && x->op != OP_const)
             return bad(k, n, "chooses by a value from outside");
@@ -417,7 +254,7 @@ static Err *verify_last_rounding(const Graph *k, const Node *n)
         return bad(k, n, "rounds parts of heads together");
     if (n != &k->node[find_op(k, OP_quantize)])
         return bad(k, n, "is the second rounding");
-    for (; is_view(&k->node[r]); r = k->node[r].arg[0])
+    for (; node_is_view(&k->node[r]); r = k->node[r].arg[0])
         if (k->node[r].op == OP_slice)
             return bad(k, n, "rounds parts of rows");
     if (!is_made(k, r) || type_last(&k->node[r].type) % elems ||
@@ -434,7 +271,7 @@ static Err *verify_convolution(const Graph *k, Ref r)
     if (conv == NO_REF || (n->op == OP_causal_conv1d && r != conv))
         return bad(k, n, "stands before the rule");
     for (int j = 0; r == conv && j < n->n_args; j++)
-        if (is_made(k, behind_views(k, n->arg[j])))
+        if (is_made(k, graph_behind_views(k, n->arg[j])))
             return bad(k, n, "reads a value made in the same kernel");
     return r == conv ? NULL : verify_epilogue(k, n);
 }
@@ -443,7 +280,7 @@ static Err *verify_convolution(const Graph *k, Ref r)
 static bool has_whole_heads(const Graph *k, Ref r, int64_t d)
 {
     int slices = 0;
-    for (; is_view(&k->node[r]); r = k->node[r].arg[0])
+    for (; node_is_view(&k->node[r]); r = k->node[r].arg[0])
         if (k->node[r].op == OP_slice)
             slices += type_last(&k->node[r].type) % d ? 2 : 1;
     return slices < 2;
@@ -452,11 +289,11 @@ static bool has_whole_heads(const Graph *k, Ref r, int64_t d)
 /* One value under q, k and v, if it is made here. */
 static Err *verify_sources(const Graph *k, const Node *rule)
 {
-    Ref v = behind_views(k, rule->arg[2]);
+    Ref v = graph_behind_views(k, rule->arg[2]);
     for (int i = 0; i < 3; i++) {
         const Type *t = &k->node[rule->arg[i]].type;
         Ref below = kernel_below_factors(k, rule->arg[i]),
-            root = behind_views(k, below);
+            root = graph_behind_views(k, below);
         if ((is_made(k, root) || is_made(k, v)) && root != v)
             return bad(k, rule, "reads another value made here");
         if (below != rule->arg[i] && (i == 2 || !type_equal(&k->node[below].type, t)))
@@ -493,7 +330,7 @@ static Err *verify_before(const Graph *k, const Node *rule, Ref r)
 static Err *verify_behind(const Graph *k, const Node *n, const bool *before)
 {
     for (int i = 0; i < n->n_args; i++) {
-        Ref root = behind_views(k, n->arg[i]);
+        Ref root = graph_behind_views(k, n->arg[i]);
         if (is_made(k, root) && before[root])
             return bad(k, n, "reads what stands before the rule");
     }
@@ -509,7 +346,7 @@ static Err *verify_delta(const Graph *k)
     const Node *d = &k->node[rule];
     TRY(verify_sources(k, d));
     for (int i = 3; i < d->n_args; i++)
-        if (is_made(k, behind_views(k, d->arg[i])))
+        if (is_made(k, graph_behind_views(k, d->arg[i])))
             return bad(k, d, "reads a value made in the same kernel");
     for (Ref i = k->n_params; i < k->n_nodes; i++) {
         const Node *n = &k->node[i];
@@ -534,7 +371,7 @@ bool kernel_combines(const Graph *k, Ref product)
 static Err *verify_combine(const Graph *k, const Node *n)
 {
     for (int i = 0; i < n->n_args; i++) {
-        Ref r = behind_views(k, n->arg[i]);
+        Ref r = graph_behind_views(k, n->arg[i]);
         bool product = op_info(k->node[r].op)->kind == KIND_EXPERTS;
         if (is_made(k, r) && !(i == 0 && product && r == n->arg[0]))
             return bad(k, n, "reads a value made in the same kernel");
@@ -570,8 +407,8 @@ static Err *verify_anchored(const Graph *k, KernelClass c)
             return bad(k, n, "more than one input");
         *left = n->arg[0];
         for (int j = 0; j < n->n_args; j++)
-            if (is_made(k, behind_views(k, n->arg[j])) &&
-                !kernel_is_prologue(k, behind_views(k, n->arg[j])))
+            if (is_made(k, graph_behind_views(k, n->arg[j])) &&
+                !kernel_is_prologue(k, graph_behind_views(k, n->arg[j])))
                 return bad(k, n, "reads a value made in the same kernel");
     }
     return NULL;

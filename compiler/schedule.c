@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "compiler/kernels.h"
+#include "compiler/kernel_cut.h"
 
 typedef struct {
     PassContext *c;

@@ -10,12 +10,7 @@ static bool is_source(const Node *n)
     return k == KIND_SRC || k == KIND_VIEW;
 }
 
-Ref units_root(const Units *u, Ref r)
-{
-    while (op_info(u->g->node[r].op)->kind == KIND_VIEW)
-        r = u->g->node[r].arg[0];
-    return r;
-}
+Ref units_root(const Units *u, Ref r) { return graph_behind_views(u->g, r); }
 
 /* For each node the nodes that read it, counted first, then filled in. */
 static void find_users(Units *u)

@@ -29,11 +29,6 @@ static bool is_row_value(const Node *n)
     return n->op == OP_rmsnorm || n->op == OP_quantize;
 }
 
-static bool is_view(const Node *n)
-{
-    return op_info(n->op)->kind == KIND_VIEW;
-}
-
 static bool is_product(const Node *n)
 {
     OpKind k = op_info(n->op)->kind;
@@ -51,7 +46,7 @@ static Ref add_node(Recompute *r, Node n)
 static Ref copy_chain(Recompute *r, Ref at)
 {
     Node n = r->from->node[at];
-    if (at < r->from->n_params || (!is_row_value(&n) && !is_view(&n)))
+    if (at < r->from->n_params || (!is_row_value(&n) && !node_is_view(&n)))
         return r->map[at];
     n.arg[0] = copy_chain(r, n.arg[0]);
     for (int k = 1; k < n.n_args; k++)
@@ -62,8 +57,7 @@ static Ref copy_chain(Recompute *r, Ref at)
 
 static bool has_row_value(const Graph *g, Ref at)
 {
-    while (is_view(&g->node[at]))
-        at = g->node[at].arg[0];
+    at = graph_behind_views(g, at);
     return at >= g->n_params && is_row_value(&g->node[at]);
 }
 
@@ -88,7 +82,7 @@ static void count_sets(Recompute *r)
             continue;
         for (Ref at = n->arg[0];
              at >= r->from->n_params && (is_row_value(&r->from->node[at]) ||
-                                         is_view(&r->from->node[at]));
+                                         node_is_view(&r->from->node[at]));
              at = r->from->node[at].arg[0])
             r->sets[at]++;
     }
@@ -98,7 +92,7 @@ static bool is_shared(const Recompute *r, Ref at)
 {
     for (; at >= r->from->n_params; at = r->from->node[at].arg[0]) {
         const Node *n = &r->from->node[at];
-        if (!is_row_value(n) && !is_view(n))
+        if (!is_row_value(n) && !node_is_view(n))
             return false;
         if (r->sets[at] > 1)
             return true;
@@ -141,7 +135,7 @@ static void drop_unread(Recompute *r)
     for (Ref i = g->n_nodes; i-- > 0;) {
         const Node *n = &g->node[i];
         keep[i] = keep[i] || i < g->n_params ||
-                  !(is_row_value(n) || is_view(n));
+                  !(is_row_value(n) || node_is_view(n));
         for (int k = 0; keep[i] && k < n->n_args; k++)
             keep[n->arg[k]] = true;
     }

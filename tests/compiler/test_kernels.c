@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "compiler/kernels.h"
+#include "compiler/kernel_cut.h"
 
 static Module *parse(Arena *a, const char *text)
 {
