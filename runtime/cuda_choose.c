@@ -79,10 +79,13 @@ static Err *send_sample(CudaDevice *c, CudaChooser *h, const Choosing *how,
     return e;
 }
 
-bool cuda_can_choose(const Device *d)
+/* More memory than was kept free is not asked for now: it may be gone. */
+bool cuda_can_choose(const Device *d, const Choosing *how)
 {
     const CudaDevice *c = (const CudaDevice *)d;
-    return cuda_kernels_spec(c->kernels)->code->sample >= 0;
+    const CudaKernelsSpec *k = cuda_kernels_spec(c->kernels);
+    return k->code->sample >= 0 &&
+           cuda_sample_fits(how, plan_vocabulary(k->plan), k->plan->context);
 }
 
 Err *cuda_choose_begin(Device *d, const Choosing *how, const NextInputs *next)

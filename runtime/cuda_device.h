@@ -86,7 +86,7 @@ Err *cuda_time_list(CudaDevice *c, const LaunchList *l) MUST_USE;
 void cuda_time_free(CudaDevice *c);
 
 /* ---- cuda_choose.c: choosing tokens */
-bool cuda_can_choose(const Device *d);
+bool cuda_can_choose(const Device *d, const Choosing *how);
 Err *cuda_choose_begin(Device *d, const Choosing *how, const NextInputs *next);
 Err *cuda_chosen(Device *d, int64_t i, int32_t *id);
 Err *cuda_choose_send(Device *d, Device *to, Place at);

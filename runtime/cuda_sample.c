@@ -34,14 +34,24 @@ CudaSampleRoom cuda_sample_room(const Choosing *c, int64_t most)
     return r;
 }
 
+static int64_t bytes_in_all(const Choosing *c, int64_t most)
+{
+    return (int64_t)sizeof(CudaSample) + cuda_sample_room(c, most).bytes;
+}
+
 int64_t cuda_sample_most(int64_t vocab, int64_t most)
 {
     SamplerParams p = sampler_defaults();
     p.presence_penalty = 1;
     p.window = most - 1;
     p.n_bias = vocab;
-    Choosing c = {.params = &p, .vocab = (int32_t)vocab};
-    return (int64_t)sizeof(CudaSample) + cuda_sample_room(&c, most).bytes;
+    return bytes_in_all(&(Choosing){.params = &p, .vocab = (int32_t)vocab},
+                        most);
+}
+
+bool cuda_sample_fits(const Choosing *c, int64_t vocab, int64_t most)
+{
+    return bytes_in_all(c, most) <= cuda_sample_most(vocab, most);
 }
 
 static void fill_history(const Choosing *c, const CudaSampleRoom *r, char *to)

@@ -28,8 +28,11 @@ typedef struct {
 
 /* `most`: tokens that a history may have. */
 CudaSampleRoom cuda_sample_room(const Choosing *c, int64_t most);
-/* Bytes of both, with any settings but more biases than ids. */
+/* Bytes of both that are kept free: for any settings with as many biases as
+ * there are ids. */
 int64_t cuda_sample_most(int64_t vocab, int64_t most);
+/* Are so many enough? */
+bool cuda_sample_fits(const Choosing *c, int64_t vocab, int64_t most);
 /* Fills `to` [room.bytes] as it must lie at `at`, all but out and what the next
  * step reads. */
 void cuda_sample_fill(const Choosing *c, const CudaSampleRoom *room,

@@ -97,14 +97,14 @@ typedef struct {
     Err *(*loaded)(Device *d);
 
     /* Choosing tokens where the logits are.  NULL: it does not.
-     * can_choose: whether this device does.
+     * can_choose: whether this device does, with these settings.
      * choose_begin: how they are chosen from now on.  With next->tokens each choice also writes what the step of one token
      * behind it reads, who then writes nothing there.
      * chosen: waits for choice i since the beginning, one of the last two; an
      * ERR_INPUT says what is wrong with the logits.
      * choose_send: the token chosen last, to a place of another device of the
      * kind, or of this one, done in d's order. */
-    bool (*can_choose)(const Device *d);
+    bool (*can_choose)(const Device *d, const Choosing *how);
     Err *(*choose_begin)(Device *d, const Choosing *how,
                          const NextInputs *next);
     Err *(*chosen)(Device *d, int64_t i, int32_t *id);

@@ -32,7 +32,7 @@ static void *logits_address(const Program *p, Device *d)
 
 /* Launches on the last stage's device end a step, the logits lie there, and
  * nothing else is to be read. */
-bool exec_can_choose(Executor *base, int program)
+bool exec_can_choose(Executor *base, int program, const Choosing *how)
 {
     const Exec *x = exec_inside(base);
     const Program *p = &x->program[program];
@@ -44,7 +44,7 @@ bool exec_can_choose(Executor *base, int program)
         q->step[end - 1].device != p->logits->device)
         return false;
     const Device *d = x->device[p->logits->device];
-    return d->kind->can_choose && d->kind->can_choose(d);
+    return d->kind->can_choose && d->kind->can_choose(d, how);
 }
 
 Err *exec_choose_begin(Executor *base, const Step *last, const Choosing *how)

@@ -48,7 +48,7 @@ Err *exec_run_steps(const ExecStage *g, KernelCall *c) MUST_USE;
 Err *exec_poison(Exec *x) MUST_USE;
 
 /* exec_choose.c: these of ExecutorKind. */
-bool exec_can_choose(Executor *base, int program);
+bool exec_can_choose(Executor *base, int program, const Choosing *how);
 Err *exec_choose_begin(Executor *base, const Step *last,
                        const Choosing *how) MUST_USE;
 Err *exec_choose_next(Executor *base, const Step *s) MUST_USE;

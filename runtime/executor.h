@@ -70,14 +70,14 @@ typedef struct {
                   void *ctx);
     /* Choosing tokens where the logits are, so that steps can be queued before
      * it is known what they are fed.  NULL: this kind does not.
-     * can_choose: whether this executor does, for that program.
+     * can_choose: whether this executor does, for that program and like this.
      * choose_begin: how tokens are chosen from now on; queues the first choice,
      * from the one row of logits that the last step made.
      * choose_next: queues a step of one token, the one chosen last, and the
      * next choice; s has neither tokens nor results.  Afterwards that token
      * counts as fed.
      * chosen: waits for choice i, one of the last two that were queued. */
-    bool (*can_choose)(Executor *x, int program);
+    bool (*can_choose)(Executor *x, int program, const Choosing *how);
     Err *(*choose_begin)(Executor *x, const Step *last, const Choosing *how);
     Err *(*choose_next)(Executor *x, const Step *s);
     Err *(*chosen)(Executor *x, int64_t i, int32_t *id);

@@ -103,17 +103,16 @@ static Err *run_on_device(Text *t)
     }
 }
 
-static Err *generate_on_device(Text *t)
+static Err *generate_on_device(Text *t, const Choosing *how)
 {
     const Generate *g = t->g;
-    Choosing how = {g->params, g->vocab, g->tokens, g->n, (uint64_t)g->n};
     TRY(session_feed(t->session, &(Feed){.program = g->program,
                                          .tokens = g->tokens,
                                          .n = g->n,
                                          .wanted = g->n - 1,
                                          .logits_only = true,
                                          .unread = true}));
-    TRY(session_choose(t->session, &how));
+    TRY(session_choose(t->session, how));
     return run_on_device(t);
 }
 
@@ -123,10 +122,11 @@ Err *generate(Session *s, const Generate *g)
 {
     int64_t room = session_info(s)->context - session_past(s, g->program);
     int64_t most = room - g->n + 1; /* the last one need not be fed */
+    Choosing how = {g->params, g->vocab, g->tokens, g->n, (uint64_t)g->n};
     Text t = {.session = s,
               .g = g,
               .most = g->most && g->most < most ? g->most : most};
-    return !g->on_host && session_can_choose(s, g->program)
-               ? generate_on_device(&t)
+    return !g->on_host && session_can_choose(s, g->program, &how)
+               ? generate_on_device(&t, &how)
                : generate_on_host(&t);
 }

@@ -1,7 +1,8 @@
 /* generate.h - a text: tokens in, then one chosen after the other.
  *
- * Tokens are chosen where the logits are if the executor does that (a card),
- * else by sampler.h on the host; both choose alike (docs/runtime.md says how
+ * Tokens are chosen where the logits are if the executor does that (a card, if
+ * the list of biases is not far longer than the vocabulary), else by sampler.h
+ * on the host; both choose alike (docs/runtime.md says how
  * nearly). */
 #ifndef RUNTIME_GENERATE_H
 #define RUNTIME_GENERATE_H

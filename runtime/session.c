@@ -198,10 +198,10 @@ Err *session_feed(Session *s, const Feed *f)
 
 /* ---- choosing tokens where the logits are */
 
-bool session_can_choose(const Session *s, int program)
+bool session_can_choose(const Session *s, int program, const Choosing *how)
 {
     const ExecutorKind *kind = s->executor->kind;
-    return kind->can_choose && kind->can_choose(s->executor, program);
+    return kind->can_choose && kind->can_choose(s->executor, program, how);
 }
 
 Err *session_choose(Session *s, const Choosing *how)

@@ -54,7 +54,7 @@ Err *session_feed(Session *s, const Feed *f) MUST_USE;
 /* Choosing tokens where the logits are, if that can be; behind a feed of which
  * the last token alone was wanted.  Nothing of this waits but
  * session_chosen. */
-bool session_can_choose(const Session *s, int program);
+bool session_can_choose(const Session *s, int program, const Choosing *how);
 Err *session_choose(Session *s, const Choosing *how) MUST_USE;
 /* Queues a step of the token chosen last, which counts as fed from now on, and
  * the choice that follows it.  At most one more than session_chosen told. */

@@ -459,6 +459,9 @@ Test(device, room_for_all_settings)
             CudaSampleRoom room = cuda_sample_room(&c, CONTEXT);
             cr_expect(room.window < CONTEXT);
             cr_expect(room.bytes + (int64_t)sizeof(CudaSample) <= most);
+            cr_expect(cuda_sample_fits(&c, VOCABULARY, CONTEXT));
+            p.n_bias = most / (int64_t)sizeof(SamplerBias);
+            cr_expect(!cuda_sample_fits(&c, VOCABULARY, CONTEXT));
         }
 }
 
