@@ -23,7 +23,14 @@ RUNS = (
     ({"FAKE_CUDA_SEED": "7", "FAKE_CUDA_ASYNC": "1"}, ("--batch=7", "--devices=cuda:0*2")),
     ({"FAKE_CUDA_SEED": "8", "FAKE_CUDA_DEVICES": "2"}, ("--batch=1", "--graphs=on")),
 )
+# Presets and lengths of steps that the runs above leave out, each at least once: 66 tokens in steps of one,
+# in one step, and in two of which the second is short.
+FUSED = (("--fuse=none", "--batch=1"), ("--fuse=block", "--batch=63"), ("--fuse=epilogue", "--batch=64"),
+         ("--fuse=none", "--batch=65"), ("--fuse=block", "--batch=512"))
+SHORT = random_models.IDS[:66]
 # The delta rule in chunks has operands of 16 bits.
+CHUNKED = ("--set=delta=chunked", "--fuse=layer", "--batch=64")
+CHUNKED_LIMIT = 1e-5
 exact = ("--activations=f32", "--kv=f32", "--set=delta=recurrent", "--devices=cuda")
 os.environ["LD_LIBRARY_PATH"] = FAKES
 ref.VOCAB = random_models.V
@@ -36,11 +43,11 @@ def left(report):
     return [line for line in lines if line[0] == "left" and line[2] != "0"]
 
 
-def check(path, name, environment, options, want):
+def check(path, name, environment, options, want, ids=random_models.IDS, limit=LIMIT):
     report = os.path.join(os.path.dirname(path), "report")
     os.environ.update(environment, FAKE_CUDA_REPORT=report)
-    got = ref.evaluate(path, random_models.IDS, *exact, *options)
-    ref.check(f"{name} {' '.join(options)}", ref.nmse(got, want), LIMIT)
+    got = ref.evaluate(path, ids, *exact, *options)
+    ref.check(f"{name} {' '.join(options)}", ref.nmse(got, want), limit)
     if left(report):
         ref.failures.append(name)
         print("FAIL left behind:", left(report))
@@ -56,4 +63,8 @@ with tempfile.TemporaryDirectory() as tmp:
         want = ref.evaluate(path, random_models.IDS, *exact, "--devices=interp")
         for environment, options in RUNS:
             check(path, name, environment, options, want)
+    want = ref.evaluate(path, SHORT, *exact, "--devices=interp")
+    for options in FUSED:
+        check(path, name, {}, options, want, SHORT)
+    check(path, name, {}, CHUNKED, want, SHORT, CHUNKED_LIMIT)
 ref.finish()
