@@ -109,6 +109,12 @@ template <class C, class S, bool ROUTED> struct CombinedWarp {
     CONSTANT int END = ROUTED ? C::ROUTED_TILES : C::TILES;
     // Two tiles fit the registers of a lane.
     CONSTANT bool AHEAD = 2 * sizeof(Raw) / 4 + 56 <= 65536 / C::THREADS;
+    // If a warp has one of a row, they are those of two rows, with the same values.
+    typedef Dot<typename S::Act> Sums;
+    CONSTANT bool PAIRS = AHEAD && C::TILES_EACH == 1 && Sums::KEEPS;
+    struct Tiles {
+        Raw raw[PAIRS ? C::AT_ONCE : 1];
+    };
 
     const S *share;
     const u8 *matrix[C::TILES_EACH]; // of each of the warp's tiles, its column
@@ -163,14 +169,23 @@ template <class C, class S, bool ROUTED> struct CombinedWarp {
         put_row_sums(to, sum);
     }
 
-    // The first tile, before the stage begins if it is known which.
-    DEVICE void begin(CombinedWarp &w, const C &c, Raw &next)
+    // The first tile of `row`; of a pair both.
+    DEVICE void load_first(const CombinedWarp &w, const C &c, Tiles &t, int row)
+    {
+        if (row < c.rows)
+            load(w, t.raw[0], row, 0);
+        if constexpr (PAIRS)
+            if (row + blocks_x() < c.rows)
+                load(w, t.raw[1], row + blocks_x(), 0);
+    }
+    // Before the stage begins if it is known which.
+    DEVICE void begin(CombinedWarp &w, const C &c, Tiles &t)
     {
         const bool ahead = !ROUTED || c.early;
         if (!ahead)
             stage_begin();
         find_matrices(w, c.ids);
-        load(w, next, block_x(), 0);
+        load_first(w, c, t, block_x());
         if (ahead)
             stage_begin();
     }
@@ -195,19 +210,49 @@ template <class C, class S, bool ROUTED> struct CombinedWarp {
         }
     }
 
+    // The values are taken from shared memory once for both rows.
+    DEVICE void multiply_pair(const CombinedWarp &w, const Tiles &t, const u8 *pieces,
+                              const u8 *table, float *room)
+    {
+        const u8 *values = pieces + w.first * C::PIECE;
+        float sum[C::AT_ONCE][2] = {};
+        UNROLL for (int j = 0; j < S::WIDTH; j++) {
+            typename Sums::Column column;
+            Sums::take(column, values, 4 * j + (lane() & 3), S::PIECE);
+            UNROLL for (int i = 0; i < C::AT_ONCE; i++)
+                Sums::template add_column<B>(sum[i], t.raw[i], j, column, table);
+        }
+        UNROLL for (int i = 0; i < C::AT_ONCE; i++)
+            put_row_sums(room + (i * C::TILES + w.first) * 16, sum[i]);
+    }
+    // The sums of the rows at `row`; `t` then holds the next ones' first.
+    DEVICE void multiply_rows(const CombinedWarp &w, const C &c, Tiles &t, int row,
+                              const u8 *table, float *room)
+    {
+        if constexpr (PAIRS) {
+            multiply_pair(w, t, c.pieces, table, room);
+            load_first(w, c, t, row + C::AT_ONCE * blocks_x());
+        } else {
+            NO_UNROLL for (int i = 0; i < C::AT_ONCE && row < c.rows;
+                           i++, row += blocks_x())
+                multiply_row(w, c, t.raw[0], row, table, room + i * C::TILES * 16);
+        }
+    }
+
     template <class Sum>
     DEVICE void run(const C &c, const S &s, const u8 *table, const Sum &sum)
     {
         CombinedWarp w = {&s, {}, 0, 0};
         w.first = FROM + (warp() - (ROUTED ? 0 : C::ROUTED_WARPS)) * C::TILES_EACH;
         w.n = least(C::TILES_EACH, END - w.first);
-        Raw next;
-        begin(w, c, next);
+        Tiles tiles = {};
+        begin(w, c, tiles);
         Sum::stage(sum);
         values(w, c.pieces);
         sync_threads(0, C::THREADS); // tables, and what the sum has staged
-        int turn = 0, row = block_x();
-        while (row < c.rows) {
+        int turn = 0;
+        for (int row = block_x(); row < c.rows;
+             row += C::AT_ONCE * blocks_x(), turn++) {
             float *room = c.room + turn % 2 * C::PARTS;
             // Half a warp adds up a row.
             const int at = row + lane() / 16 * blocks_x();
@@ -215,14 +260,11 @@ template <class C, class S, bool ROUTED> struct CombinedWarp {
             float x[Sum::READS];
             if (adds)
                 Sum::ask(sum, at * 16 + lane() % 16, x);
-            NO_UNROLL for (int i = 0; i < C::AT_ONCE && row < c.rows;
-                           i++, row += blocks_x())
-                multiply_row(w, c, next, row, table, room + i * C::TILES * 16);
+            multiply_rows(w, c, tiles, row, table, room);
             sync_threads(0, C::THREADS);
             if (adds)
                 Sum::finish(sum, at * 16 + lane() % 16,
                             room + lane() / 16 * C::TILES * 16 + lane() % 16, x);
-            turn++;
         }
     }
 };

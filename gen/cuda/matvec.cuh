@@ -13,26 +13,42 @@ CONSTANT int VEC_THREADS = 256;
 CONSTANT int VEC_WARPS = VEC_THREADS / 32;
 
 // ---- what a lane adds: a tile's rows g and g + 8 with the values from block
-// `first` on, of `blocks` in a row
+// `first` on, of `blocks` in a row; of these each fourth is the lane's: its columns
 
 template <class A> struct Dot;
 template <> struct Dot<ActQ8> {
+    CONSTANT bool KEEPS = true;
+    struct Column {
+        u32 a[8];
+        float2 d;
+    };
+    DEVICE void take(Column &c, const u8 *x, int b, int blocks)
+    {
+        uint4 lo = ((const uint4 *)x)[2 * b], hi = ((const uint4 *)x)[2 * b + 1];
+        c = {{lo.x, lo.y, lo.z, lo.w, hi.x, hi.y, hi.z, hi.w},
+             ((const float2 *)(x + blocks * 32))[b]};
+    }
+    template <class B>
+    DEVICE void add_column(float (&sum)[2], const typename B::Raw &r, int j,
+                           const Column &c, const u8 *table)
+    {
+        UNROLL for (int h = 0; h < 2; h++)
+            sum[h] += B::dot8(r, h, j, c.a, c.d.x, c.d.y, table);
+    }
     template <class B, int J>
     DEVICE void add(float (&sum)[2], const typename B::Raw &r,
                            const u8 *x, int first, int blocks, const u8 *table)
     {
-        UNROLL for (int j = 0; j < J; j++)
-        {
-            int b = first + 4 * j + (lane() & 3);
-            uint4 lo = ((const uint4 *)x)[2 * b], hi = ((const uint4 *)x)[2 * b + 1];
-            float2 d = ((const float2 *)(x + blocks * 32))[b];
-            const u32 a[8] = {lo.x, lo.y, lo.z, lo.w, hi.x, hi.y, hi.z, hi.w};
-            sum[0] += B::dot8(r, 0, j, a, d.x, d.y, table);
-            sum[1] += B::dot8(r, 1, j, a, d.x, d.y, table);
+        UNROLL for (int j = 0; j < J; j++) {
+            Column c;
+            take(c, x, first + 4 * j + (lane() & 3), blocks);
+            add_column<B>(sum, r, j, c, table);
         }
     }
 };
 struct DotFloats {
+    CONSTANT bool KEEPS = false;
+    struct Column {};
     template <class B, int J>
     DEVICE void add(float (&sum)[2], const typename B::Raw &r,
                            const u8 *x, int first, int, const u8 *table)
@@ -86,6 +102,13 @@ struct Vec {
     typedef typename B::Raw Raw;
     // Two tiles of the widest types do not fit the registers of a lane.
     CONSTANT bool AHEAD = sizeof(Raw) <= 60 * 4;
+    // Where a warp has the same columns of all rows, and small tiles leave
+    // registers: the values stay there.
+    CONSTANT bool KEEPS = Dot<A>::KEEPS && EACH == 1 && COLS == 1 &&
+                         sizeof(Raw) <= 24 * 4;
+    struct Kept {
+        typename Dot<A>::Column column[KEEPS ? J : 1];
+    };
 
     const u8 *weight[P * PARTS]; // of the matrix (of the expert) at hand
     const u8 *values;    // shared: COLS rows
@@ -105,9 +128,22 @@ struct Vec {
         B::load(r, w + ((i64)row * TILES + tile(i)) * B::BYTES, lane());
     }
 
-    DEVICE void multiply(const Vec &v, float (&sum)[COLS][2], const Raw &r, int i)
+    // Once the values are there.
+    DEVICE void keep(const Vec &v, Kept &kept)
     {
-        UNROLL for (int t = 0; t < COLS; t++)
+        if constexpr (KEEPS)
+            UNROLL for (int j = 0; j < J; j++)
+                Dot<A>::take(kept.column[j], v.values,
+                             4 * (tile(0) * J + j) + (lane() & 3), K / 32);
+    }
+    DEVICE void multiply(const Vec &v, float (&sum)[COLS][2], const Raw &r, int i,
+                         const Kept &kept)
+    {
+        if constexpr (KEEPS)
+            UNROLL for (int j = 0; j < J; j++)
+                Dot<A>::template add_column<B>(sum[0], r, j, kept.column[j],
+                                               v.table);
+        else UNROLL for (int t = 0; t < COLS; t++)
             Dot<A>::template add<B, J>(sum[t], r,
                                        v.values + t * (K / 32) * A::SHARED,
                                        tile(i) * 4 * J, K / 32, v.table);
@@ -122,8 +158,8 @@ struct Vec {
 
     // The products of row `row` of tiles.  `next` holds its first tile, and in
     // the end that of after.weight's row `after_row`, if it is not negative.
-    DEVICE void row(const Vec &v, float *room, Raw &next, int row, const Vec &after,
-                    int after_row)
+    DEVICE void row(const Vec &v, float *room, Raw &next, const Kept &kept, int row,
+                    const Vec &after, int after_row)
     {
         UNROLL for (int p = 0; p < P; p++) {
             float sum[COLS][2] = {};
@@ -137,7 +173,7 @@ struct Vec {
                     load(v, next, row, p + 1 < P ? p + 1 : 0, 0);
                 else if (after_row >= 0)
                     load(after, next, after_row, 0, 0);
-                multiply(v, sum, now, i);
+                multiply(v, sum, now, i, kept);
             }
             put(room, sum, p);
         }
@@ -182,11 +218,13 @@ DEVICE int vec_rows(const V &v, typename V::Raw &next, float *room, int rows,
                     int unit, int step, const Done &done)
 {
     const int units = (int)ceil_div(rows, V::SLOTS);
+    typename V::Kept kept;
+    V::keep(v, kept);
     for (int turn = 0; unit < units; unit += step, turn++) {
         float *part = room + turn % 2 * V::ROOM;
         int row = unit * V::SLOTS + V::slot(), after = row + step * V::SLOTS;
         if (row < rows)
-            V::row(v, part, next, row, v, after < rows ? after : -1);
+            V::row(v, part, next, kept, row, v, after < rows ? after : -1);
         sync_threads(0, VEC_THREADS);
         vec_unit_done<V>(part, unit * V::SLOTS, rows, turn, done);
     }
@@ -282,11 +320,13 @@ DEVICE void vec_expert_units(const VecExperts<V> &x, typename V::Raw &next,
 {
     typedef VecExperts<V> X;
     const int units = x.pairs * (int)ceil_div(x.rows, V::SLOTS);
+    typename V::Kept kept;
+    V::keep(x.all, kept);
     for (int turn = 0; unit < units; unit += step, turn++) {
         float *part = room + turn % 2 * V::ROOM;
         const int after = X::row(x, unit + step);
         if (X::row(x, unit) < x.rows)
-            V::row(X::of(x, unit), part, next, X::row(x, unit),
+            V::row(X::of(x, unit), part, next, kept, X::row(x, unit),
                    X::of(x, unit + step), after < x.rows ? after : -1);
         sync_threads(0, VEC_THREADS);
         vec_unit_done<V>(part, unit / x.pairs * V::SLOTS, x.rows, turn,
