@@ -187,6 +187,9 @@ Err *parser_primary(Parser *p, Node **out)
     char room[64];
     switch (p->at->kind) {
     case TOKEN_NAME:
+        /* no variable: what is printed of one would not parse again */
+        if (token_is(p->at, "not"))
+            break;
         *out = name_or_constant(p);
         return NULL;
     case TOKEN_STRING:
